@@ -1,0 +1,1 @@
+"""Who is who: identifiers, keys, certificates, citizen numbers."""

@@ -1,0 +1,220 @@
+"""One table of settings: it feeds the environment, the TOML file, ``--help`` and the docs.
+
+    settings = load_settings(state_folder / "node.toml", environment=os.environ)
+    settings.clock_skew_seconds
+
+Precedence: environment (``LIENTHONG_<NAME>``), then the TOML file, then the default.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lienthong.errors import ConfigurationError, InvalidSetting, UnknownSetting
+
+ENVIRONMENT_PREFIX = "LIENTHONG_"
+
+
+class Setting(NamedTuple):
+    """One line of the table; the type of the default is the type of the setting."""
+
+    name: str
+    default: str | int | float | bool
+    help_vi: str
+    help_en: str
+    secret: bool = False
+
+
+TABLE: tuple[Setting, ...] = (
+    Setting(
+        "language",
+        "vi",
+        "Ngôn ngữ của thông báo: vi hoặc en",
+        "Language of messages: vi or en",
+    ),
+    Setting(
+        "database",
+        "",
+        "Địa chỉ SQLAlchemy của cơ sở dữ liệu của nút; để trống: SQLite trong thư mục trạng thái",
+        "SQLAlchemy address of the node's database; empty: SQLite in the state folder",
+        secret=True,
+    ),
+    Setting(
+        "client_http_listen",
+        "127.0.0.1:8080",
+        "Nơi hệ thống trong cơ quan gọi nút bằng HTTP (chỉ loopback); để trống: tắt",
+        "Where the agency's own systems call the node over HTTP (loopback only); empty: off",
+    ),
+    Setting(
+        "client_https_listen",
+        "",
+        "Nơi hệ thống trong cơ quan gọi nút bằng HTTPS; để trống: tắt",
+        "Where the agency's own systems call the node over HTTPS; empty: off",
+    ),
+    Setting(
+        "peer_listen",
+        "0.0.0.0:5500",
+        "Nơi các nút khác gọi nút này bằng TLS hai chiều",
+        "Where other nodes call this node over mutual TLS",
+    ),
+    Setting(
+        "operations_listen",
+        "127.0.0.1:9500",
+        "Nơi phục vụ /health và /metrics; để trống: tắt",
+        "Where /health and /metrics are served; empty: off",
+    ),
+    Setting(
+        "directory_url",
+        "",
+        "Địa chỉ danh bạ (tệp tĩnh TUF)",
+        "Address of the directory (static TUF files)",
+    ),
+    Setting(
+        "directory_refresh_seconds",
+        60.0,
+        "Khoảng cách giữa hai lần làm mới danh bạ",
+        "Time between two refreshes of the directory",
+    ),
+    Setting(
+        "clock_skew_seconds",
+        60.0,
+        "Chênh lệch đồng hồ tối đa với nút khác",
+        "Largest clock difference to another node",
+    ),
+    Setting(
+        "message_lifetime_seconds",
+        300.0,
+        "Thông điệp cũ hơn mức này bị từ chối; mã yêu cầu được nhớ ít nhất bấy lâu",
+        "Messages older than this are refused; request ids are remembered at least this long",
+    ),
+    Setting(
+        "service_timeout_seconds",
+        60.0,
+        "Thời gian chờ dịch vụ trả lời",
+        "Time to wait for a service's answer",
+    ),
+    Setting(
+        "connect_timeout_seconds",
+        10.0,
+        "Thời gian chờ kết nối",
+        "Time to wait for a connection",
+    ),
+    Setting(
+        "drain_seconds",
+        30.0,
+        "Thời gian chờ các yêu cầu đang chạy khi dừng nút",
+        "Time to wait for running requests when the node stops",
+    ),
+    Setting(
+        "request_limit_bytes",
+        1_073_741_824,
+        "Kích thước tối đa của thân một thông điệp",
+        "Largest body of a message",
+    ),
+    Setting(
+        "spool_threshold_bytes",
+        1_048_576,
+        "Thân lớn hơn mức này được ghi xuống đĩa trước khi ký",
+        "Bodies larger than this are written to disk before they are signed",
+    ),
+    Setting(
+        "log_bodies",
+        "full",
+        "Mặc định lưu thân thông điệp trong sổ: full, metadata hoặc none",
+        "Default logging of bodies in the ledger: full, metadata or none",
+    ),
+    Setting(
+        "body_retention_days",
+        30.0,
+        "Số ngày giữ thân thông điệp; mã băm được giữ mãi",
+        "Days that bodies are kept; hashes are kept for good",
+    ),
+    Setting(
+        "receipt_interval_seconds",
+        5.0,
+        "Khoảng cách giữa hai lần gửi xác nhận đã nhận cho nút khác",
+        "Time between two deliveries of receipts to other nodes",
+    ),
+    Setting(
+        "consistency_interval_seconds",
+        60.0,
+        "Khoảng cách giữa hai lần kiểm tra đầu sổ của nút khác",
+        "Time between two checks of other nodes' heads",
+    ),
+    Setting(
+        "error_spelling",
+        "camel",
+        "Cách viết mã lỗi X-Road: camel (đến 7.7) hoặc snake (từ 7.8)",
+        "Spelling of X-Road error codes: camel (up to 7.7) or snake (since 7.8)",
+    ),
+    Setting(
+        "maximum_connections",
+        5000,
+        "Số kết nối đồng thời tối đa mỗi cổng",
+        "Most connections at a time on each port",
+    ),
+    Setting(
+        "log_level",
+        "info",
+        "Mức nhật ký: debug, info, warning hoặc error",
+        "Level of the log: debug, info, warning or error",
+    ),
+)
+
+_BY_NAME = {setting.name: setting for setting in TABLE}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Values of all settings; read them as attributes named as in ``TABLE``."""
+
+    values: Mapping[str, Any]
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.values[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+def load_settings(
+    file: Path | None = None, environment: Mapping[str, str] | None = None
+) -> Settings:
+    """Read settings from ``environment`` and ``file`` over the defaults.
+
+    Raises UnknownSetting, InvalidSetting, ConfigurationError (file unreadable).
+    """
+    values: dict[str, Any] = {setting.name: setting.default for setting in TABLE}
+    if file is not None and file.exists():
+        for name, value in _read_toml(file).items():
+            values[name] = _checked(name, value, str(file))
+    for variable, text in (environment or {}).items():
+        if variable.startswith(ENVIRONMENT_PREFIX):
+            name = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
+            values[name] = _checked(name, text, variable)
+    return Settings(values)
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(reason=f"{file}: {error}") from error
+
+
+def _checked(name: str, value: Any, place: str) -> Any:
+    if name not in _BY_NAME:
+        raise UnknownSetting(name=name, place=place)
+    kind = type(_BY_NAME[name].default)
+    if isinstance(value, kind):
+        return value
+    try:
+        if kind is bool:
+            return {"true": True, "1": True, "false": False, "0": False}[str(value).lower()]
+        return kind(value)
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidSetting(name=name, reason=f"{value!r} ({kind.__name__})") from error
