@@ -202,10 +202,183 @@ class InvalidCitizenNumber(IdentityError, code="identity.invalid_citizen_number"
 
 # --- message -------------------------------------------------------------------------
 
+
+class MessageMalformed(MessageError, code="message.malformed", xroad="InvalidMessage"):
+    """A message between nodes does not have the form of the protocol."""
+
+
+class HeadMalformed(MessageError, code="message.head_malformed", xroad="MalformedSignature"):
+    """A head (signed note of a ledger) does not have its form."""
+
+
+class ProofInvalid(MessageError, code="message.proof_invalid", xroad="InvalidHashChain"):
+    """A message is not part of the group or tree whose head its sender signed."""
+
+
+class ForeignMessage(MessageError, code="message.foreign", status=403, xroad="InvalidMessage"):
+    """A message's sender, receiver or member does not belong to the connection or node."""
+
+
+class MessageExpired(MessageError, code="message.expired", xroad="InvalidMessage"):
+    """A message is older than its lifetime or from the future."""
+
+
+class MessageReplayed(MessageError, code="message.replayed", status=409, xroad="InvalidMessage"):
+    """A request id was used before for another message."""
+
+
+class AnswerInDoubt(MessageError, code="message.in_doubt", status=504, xroad="ServiceFailed"):
+    """Nobody can say whether the request was executed; it was not executed twice."""
+
+
+class InconsistentAnswer(
+    MessageError, code="message.inconsistent_answer", status=502, xroad="InconsistentResponse"
+):
+    """An answer does not belong to the request that was sent."""
+
+
+class DigestMismatch(MessageError, code="message.digest_mismatch", xroad="InvalidBody"):
+    """A body does not have the digest that was signed for it."""
+
+
+class UnknownService(MessageError, code="message.unknown_service", xroad="UnknownService"):
+    """The provider's node has no such service."""
+
+
+class ServiceDisabled(MessageError, code="message.service_disabled", xroad="ServiceDisabled"):
+    """The provider has switched the service off."""
+
+
+class UnknownClient(
+    MessageError, code="message.unknown_client", status=403, xroad="UnknownMember"
+):
+    """The subsystem that a caller names is not one that this node serves."""
+
+
+class ClientNotAuthenticated(
+    MessageError,
+    code="message.client_not_authenticated",
+    status=403,
+    xroad="SslAuthenticationFailed",
+):
+    """A client system did not connect in the way agreed for its subsystem."""
+
+
+class UnknownPath(MessageError, code="message.unknown_path", status=404, xroad="NotFound"):
+    """A node was asked for an address that it does not serve."""
+
+
+class NodeUnreachable(
+    MessageError, code="message.node_unreachable", status=502, xroad="NetworkError"
+):
+    """No node of the provider could be reached."""
+
+# --- xroad (client edge) -------------------------------------------------------------
+# InternalError is what X-Road's own code reports for the first three (exchange/xroad/faults.py).
+
+
+class MalformedTarget(MessageError, code="xroad.malformed_target", xroad="InternalError"):
+    """A request target is not ``/r1/`` and five identifier parts."""
+
+
+class UnsupportedProtocolVersion(
+    MessageError, code="xroad.unsupported_version", xroad="InternalError"
+):
+    """A request asks for another version of the REST interface than 1."""
+
+
+class MissingClient(MessageError, code="xroad.missing_client", xroad="InternalError"):
+    """A request does not say which subsystem is asking."""
+
+
+class InvalidHeader(MessageError, code="xroad.invalid_header", xroad="InvalidRequest"):
+    """An X-Road header is too long, empty, or holds what cannot stand in it."""
+
+
+class UnsupportedMethod(
+    MessageError, code="xroad.unsupported_method", status=405, xroad="InvalidHttpMethod"
+):
+    """A request's method is none that X-Road passes on."""
+
+
+class MissingParameter(MessageError, code="xroad.missing_parameter", xroad="InvalidRequest"):
+    """A metaservice was asked without a parameter that it needs."""
+
+
+class AmbiguousParameter(MessageError, code="xroad.ambiguous_parameter", xroad="InvalidRequest"):
+    """A metaservice was given one parameter twice."""
+
+
+class UnknownInstance(
+    MessageError, code="xroad.unknown_instance", status=404, xroad="UnknownMember"
+):
+    """The clients of an instance were asked for that this node does not belong to."""
+
+
+class ReservedServiceCode(MessageError, code="xroad.reserved_service_code"):
+    """A service would take the name of a metaservice."""
+
+
+class MalformedFault(MessageError, code="xroad.malformed_fault", xroad="InvalidMessage"):
+    """A fault passed on by another node holds what cannot stand in an answer."""
+
+
 # --- transport -----------------------------------------------------------------------
 
 # --- ledger --------------------------------------------------------------------------
 
+
+class LedgerUnavailable(LedgerError, code="ledger.unavailable", status=503, xroad="LoggingFailed"):
+    """The ledger cannot take a record now (disk full, database away); nothing was sent."""
+
+
+class LedgerCorrupt(LedgerError, code="ledger.corrupt", xroad="DatabaseError"):
+    """The stored ledger contradicts its own hashes or signatures."""
+
+
+class LedgerForked(LedgerError, code="ledger.forked", status=409, xroad="InvalidHashChain"):
+    """Another node shows two histories of its ledger."""
+
+
+class RecordNotFound(LedgerError, code="ledger.not_found", status=404, xroad="NotFound"):
+    """The ledger holds no record under that id."""
+
 # --- evidence ------------------------------------------------------------------------
 
+
+class EvidenceMalformed(EvidenceError, code="evidence.malformed"):
+    """A bundle is not in the form of an evidence bundle."""
+
+
+class EvidenceRejected(EvidenceError, code="evidence.rejected"):
+    """A bundle does not prove what it claims."""
+
 # --- node ----------------------------------------------------------------------------
+
+
+class NodeNotRunning(NodeError, code="node.not_running"):
+    """A command needs the running node and no node answers in that state folder."""
+
+
+class NodeNotInitialised(NodeError, code="node.not_initialised"):
+    """A state folder holds no node."""
+
+
+class NodeAlreadyRunning(NodeError, code="node.already_running"):
+    """Another process runs this node."""
+
+
+class NodeConflict(NodeError, code="node.conflict", status=409):
+    """A command contradicts what the node already has under the same name."""
+
+
+class NodeDraining(NodeError, code="node.draining", status=503, xroad="MaintenanceMode"):
+    """The node is stopping and takes no new requests."""
+
+
+class NotFound(NodeError, code="node.not_found", status=404, xroad="NotFound"):
+    """The node has nothing under that name."""
+
+
+class RequestMalformed(NodeError, code="node.request_malformed", status=422):
+    """A call of the management API has fields that are missing or wrong."""

@@ -1,0 +1,1 @@
+"""The gateway: client edge, peer edge, wire format, authorisation."""

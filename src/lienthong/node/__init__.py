@@ -1,0 +1,1 @@
+"""One running installation: its state folder, its services, its operations."""
