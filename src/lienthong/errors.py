@@ -196,9 +196,284 @@ class InvalidCitizenNumber(IdentityError, code="identity.invalid_citizen_number"
 
 # --- contracts -----------------------------------------------------------------------
 
+
+class ContractUnreadable(ContractError, code="contracts.unreadable"):
+    """A contract file is missing, is not UTF-8 or is not YAML."""
+
+
+class ContractTooLarge(ContractError, code="contracts.too_large"):
+    """A contract file is over the limit of size, depth or number of fields."""
+
+
+class UnsafeYaml(ContractError, code="contracts.unsafe_yaml"):
+    """A contract uses YAML anchors, aliases or tags, which can hide or multiply content."""
+
+
+class DuplicateContractKey(ContractError, code="contracts.duplicate_key"):
+    """A mapping of a contract holds one key twice, so its meaning is in doubt."""
+
+
+class ContractVersionUnsupported(ContractError, code="contracts.version_unsupported"):
+    """A contract is not of ODCS 3."""
+
+
+class ContractSchemaMismatch(ContractError, code="contracts.schema_mismatch"):
+    """A contract breaks the JSON Schema or the model of ODCS."""
+
+
+class DatasetCount(ContractError, code="contracts.dataset_count"):
+    """A contract does not describe exactly one dataset."""
+
+
+class StateSecretField(ContractError, code="contracts.state_secret", status=403):
+    """A contract maps a state-secret field; such a field never enters the program."""
+
+
+class ClassificationMissing(ContractError, code="contracts.classification_missing"):
+    """A field has no classification."""
+
+
+class ClassificationUnknown(ContractError, code="contracts.classification_unknown"):
+    """A classification is none of ours."""
+
+
+class LegalBasisMissing(ContractError, code="contracts.legal_basis_missing"):
+    """A contract does not say on which legal basis the data is held."""
+
+
+class UnknownContractProperty(ContractError, code="contracts.unknown_property"):
+    """A ``lienthong:`` property does not exist, or not at this place."""
+
+
+class InvalidContractProperty(ContractError, code="contracts.invalid_property"):
+    """A ``lienthong:`` property has a value of the wrong kind, or is given twice."""
+
+
+class KeyNotDeclared(ContractError, code="contracts.key_not_declared"):
+    """A contract does not name one field as the key of its records."""
+
+
+class FieldNameInvalid(ContractError, code="contracts.field_name_invalid"):
+    """A field's name is not usable in addresses, or is used twice."""
+
+
+class FieldTypeUnsupported(ContractError, code="contracts.field_type_unsupported"):
+    """A field has no logical type, or one that cannot be exchanged."""
+
+
+class ExampleMismatch(ContractError, code="contracts.example_mismatch"):
+    """An example of a field is not of the field's type."""
+
+
 # --- sources -------------------------------------------------------------------------
 
+
+class SourceAddressInvalid(SourceError, code="sources.address_invalid", status=500):
+    """The address of a source is malformed or of an unknown kind."""
+
+
+class SourceUnreachable(SourceError, code="sources.unreachable", xroad="ServiceFailed"):
+    """A source cannot be reached or does not let the node in."""
+
+
+class SourceTimeout(SourceError, code="sources.timeout", status=504, xroad="ServiceFailed"):
+    """A source did not answer within its time."""
+
+
+class SourceBusy(SourceError, code="sources.busy", status=503, xroad="ServiceFailed"):
+    """All connections to a source are in use."""
+
+
+class SourceQueryFailed(SourceError, code="sources.query_failed", xroad="ServiceFailed"):
+    """A source refused a query for a reason that no more specific error names."""
+
+
+class TableMissing(SourceError, code="sources.table_missing", xroad="ServiceFailed"):
+    """The table that the contract names is not in the source."""
+
+
+class ColumnMissing(SourceError, code="sources.column_missing", xroad="ServiceFailed"):
+    """A column that the contract names is not in the source."""
+
+
+class KeyTypeMismatch(SourceError, code="sources.key_type_mismatch", xroad="ServiceFailed"):
+    """The key's column in the source is not of the type that the contract gives the key."""
+
+
+class FileUnreadable(SourceError, code="sources.file_unreadable", xroad="ServiceFailed"):
+    """A CSV or Parquet file is missing or cannot be read."""
+
+
+class RecordFaulty(SourceError, code="sources.record_faulty", xroad="ServiceFailed"):
+    """The record asked for breaks its contract."""
+
+
+class UnknownEndpoint(SourceError, code="sources.unknown_endpoint", status=404, xroad="NotFound"):
+    """A data service has no such path."""
+
+
+class MethodNotAllowed(
+    SourceError, code="sources.method_not_allowed", status=405, xroad="InvalidHttpMethod"
+):
+    """A data service has the path, under another method."""
+
+
+class UnknownField(SourceError, code="sources.unknown_field", status=400, xroad="BadRequest"):
+    """A request names a field that the contract does not have."""
+
+
+class InvalidQuery(SourceError, code="sources.invalid_query", status=400, xroad="BadRequest"):
+    """A request to a data service is not of the form that its OpenAPI description gives."""
+
+
+class DuplicateJsonKey(
+    SourceError, code="sources.duplicate_json_key", status=400, xroad="BadRequest"
+):
+    """A JSON object of a request holds one key twice."""
+
+
+class QueryTooLarge(SourceError, code="sources.query_too_large", status=413, xroad="BadRequest"):
+    """The body of a request to a data service is too long or nested too deeply."""
+
+
+class TooManyKeys(SourceError, code="sources.too_many_keys", status=400, xroad="BadRequest"):
+    """A look-up asks for more keys than one request may."""
+
+
+class InvalidKeyValue(SourceError, code="sources.invalid_key", status=400, xroad="BadRequest"):
+    """A key is not of the key's type."""
+
+
+class InvalidClaim(SourceError, code="sources.invalid_claim", status=400, xroad="BadRequest"):
+    """A claim is not of its field's type."""
+
+
+class NothingGranted(SourceError, code="sources.nothing_granted", status=403, xroad="AccessDenied"):
+    """None of the fields asked for may be released."""
+
+
+class RelayAddressInvalid(SourceError, code="sources.relay_address_invalid", status=500):
+    """The address of a relayed service is malformed."""
+
+
+class RelayTargetInvalid(
+    SourceError, code="sources.relay_target_invalid", status=400, xroad="BadRequest"
+):
+    """The path or query of a relayed request holds characters that no address may hold."""
+
+
+class RelayUnreachable(SourceError, code="sources.relay_unreachable", xroad="ServiceFailed"):
+    """A relayed service cannot be reached, or broke off its answer."""
+
+
+class RelayTimeout(SourceError, code="sources.relay_timeout", status=504, xroad="ServiceFailed"):
+    """A relayed service did not answer within its time."""
+
+
 # --- agreements ----------------------------------------------------------------------
+
+
+class InvalidAgreementDocument(AgreementError, code="agreements.document"):
+    """An agreement or a statement about it is malformed."""
+
+
+class InvalidPath(AgreementError, code="agreements.path", xroad="BadRequest"):
+    """A request path that two programs could read in two ways."""
+
+
+class InvalidPattern(AgreementError, code="agreements.pattern"):
+    """An endpoint pattern is malformed."""
+
+
+class UnknownAgreement(AgreementError, code="agreements.unknown", status=404):
+    """No agreement has this id on this node."""
+
+
+class AgreementConflict(AgreementError, code="agreements.conflict", status=409):
+    """Another document is known under this id."""
+
+
+class StepNotAllowed(AgreementError, code="agreements.step", status=409):
+    """An agreement is not in the state that the step needs."""
+
+
+class NotAParty(AgreementError, code="agreements.not_a_party", status=403):
+    """A node speaks for, or is asked about, a subsystem that it does not host."""
+
+
+class StatementNotAccepted(AgreementError, code="agreements.statement", status=403):
+    """A statement's signer, key, delegation or signature does not hold."""
+
+
+class PartyWithoutNode(AgreementError, code="agreements.no_node", status=409):
+    """The directory knows no node for a party."""
+
+
+class ServiceMismatch(AgreementError, code="agreements.service", status=409):
+    """The provider does not offer the service in the form that the agreement describes."""
+
+
+class TooManyProposals(AgreementError, code="agreements.too_many_proposals", status=429):
+    """A party has too many unanswered proposals."""
+
+
+class AgreementStoreFailed(AgreementError, code="agreements.store", status=503):
+    """The node's database refused a step of an agreement."""
+
+
+class AccessDenied(
+    AgreementError, code="agreements.access_denied", status=403, xroad="AccessDenied"
+):
+    """A request that no agreement allows."""
+
+
+class NoAgreement(AccessDenied, code="agreements.none"):
+    """There is no agreement between the consumer and the service."""
+
+
+class AgreementNotAccepted(AccessDenied, code="agreements.not_accepted"):
+    """The other party has not accepted the agreement yet."""
+
+
+class AgreementRefused(AccessDenied, code="agreements.refused"):
+    """The other party refused the agreement."""
+
+
+class AgreementWithdrawn(AccessDenied, code="agreements.withdrawn"):
+    """A party withdrew the agreement."""
+
+
+class AgreementExpired(AccessDenied, code="agreements.expired"):
+    """The agreement's time is over."""
+
+
+class AgreementNotYetValid(AccessDenied, code="agreements.not_yet_valid"):
+    """The agreement's time has not come."""
+
+
+class ServiceKindNotAgreed(AccessDenied, code="agreements.kind"):
+    """The agreement is about fields and the service a relay, or the other way round."""
+
+
+class EndpointNotAgreed(AccessDenied, code="agreements.endpoint"):
+    """The agreement does not cover the method and path."""
+
+
+class PurposeNotAgreed(AccessDenied, code="agreements.purpose"):
+    """The agreement does not cover the purpose."""
+
+
+class FieldsNotAgreed(AccessDenied, code="agreements.fields"):
+    """The agreement grants none of the fields that were asked."""
+
+
+class RateExceeded(AccessDenied, code="agreements.rate", status=429):
+    """More requests a second than agreed."""
+
+
+class QuotaExceeded(AccessDenied, code="agreements.quota", status=429):
+    """More was asked in a day than agreed."""
+
 
 # --- message -------------------------------------------------------------------------
 
@@ -249,9 +524,7 @@ class ServiceDisabled(MessageError, code="message.service_disabled", xroad="Serv
     """The provider has switched the service off."""
 
 
-class UnknownClient(
-    MessageError, code="message.unknown_client", status=403, xroad="UnknownMember"
-):
+class UnknownClient(MessageError, code="message.unknown_client", status=403, xroad="UnknownMember"):
     """The subsystem that a caller names is not one that this node serves."""
 
 
@@ -272,6 +545,7 @@ class NodeUnreachable(
     MessageError, code="message.node_unreachable", status=502, xroad="NetworkError"
 ):
     """No node of the provider could be reached."""
+
 
 # --- xroad (client edge) -------------------------------------------------------------
 # InternalError is what X-Road's own code reports for the first three (exchange/xroad/faults.py).
@@ -343,6 +617,7 @@ class LedgerForked(LedgerError, code="ledger.forked", status=409, xroad="Invalid
 class RecordNotFound(LedgerError, code="ledger.not_found", status=404, xroad="NotFound"):
     """The ledger holds no record under that id."""
 
+
 # --- evidence ------------------------------------------------------------------------
 
 
@@ -352,6 +627,7 @@ class EvidenceMalformed(EvidenceError, code="evidence.malformed"):
 
 class EvidenceRejected(EvidenceError, code="evidence.rejected"):
     """A bundle does not prove what it claims."""
+
 
 # --- node ----------------------------------------------------------------------------
 
