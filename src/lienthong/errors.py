@@ -194,6 +194,133 @@ class InvalidCitizenNumber(IdentityError, code="identity.invalid_citizen_number"
 
 # --- directory -----------------------------------------------------------------------
 
+
+class UnknownMember(
+    DirectoryError, code="directory.unknown_member", status=404, xroad="UnknownMember"
+):
+    """No member of this identifier is in the directory."""
+
+
+class UnknownNode(
+    DirectoryError, code="directory.unknown_node", status=404, xroad="InvalidSecurityServer"
+):
+    """No node of this identifier is in the directory."""
+
+
+class NotDelegated(DirectoryError, code="directory.not_delegated", status=403, xroad="AccessDenied"):
+    """A node speaks for a member that gave it no right to."""
+
+
+class UnknownSigningKey(
+    DirectoryError, code="directory.unknown_signing_key", status=403, xroad="KeyNotFound"
+):
+    """A node has no signing key of this id in the directory."""
+
+
+class KeyRevoked(
+    DirectoryError, code="directory.key_revoked", status=403, xroad="SignatureVerification"
+):
+    """A key, or the node or member that it belongs to, was revoked before the moment asked."""
+
+
+class KeyNotValid(
+    DirectoryError, code="directory.key_not_valid", status=403, xroad="SignatureVerification"
+):
+    """A key is used outside the dates of its statement."""
+
+
+class CertificateNotAccepted(
+    DirectoryError,
+    code="directory.certificate_not_accepted",
+    status=403,
+    xroad="SslAuthenticationFailed",
+):
+    """A TLS certificate is not one that the directory lists for the node."""
+
+
+class DirectoryUnreachable(
+    DirectoryError, code="directory.unreachable", status=503, xroad="OutdatedGlobalConf"
+):
+    """No copy of the directory could be fetched."""
+
+
+class DirectoryNotLoaded(
+    DirectoryError, code="directory.not_loaded", status=503, xroad="OutdatedGlobalConf"
+):
+    """The node has no good copy of the directory yet."""
+
+
+class DirectoryExpired(
+    DirectoryError, code="directory.expired", status=503, xroad="OutdatedGlobalConf"
+):
+    """The newest copy of the directory is past its date: nobody signs it, or someone hides it."""
+
+
+class DirectoryRollback(
+    DirectoryError, code="directory.rollback", status=503, xroad="MalformedGlobalConf"
+):
+    """An older directory was offered than the one already known."""
+
+
+class DirectoryInconsistent(
+    DirectoryError, code="directory.inconsistent", status=503, xroad="MalformedGlobalConf"
+):
+    """Files of different versions of the directory were offered together."""
+
+
+class DirectorySignatureInvalid(
+    DirectoryError, code="directory.signature_invalid", status=503, xroad="MalformedGlobalConf"
+):
+    """A file of the directory is not signed by the keys that the root of trust names."""
+
+
+class DirectoryMalformed(
+    DirectoryError, code="directory.malformed", status=503, xroad="MalformedGlobalConf"
+):
+    """A file of the directory cannot be read."""
+
+
+class WrongInstance(
+    DirectoryError, code="directory.wrong_instance", status=400, xroad="InvalidRequest"
+):
+    """A record or request belongs to another instance than the root of trust."""
+
+
+class RecordInvalid(
+    DirectoryError, code="directory.record_invalid", status=400, xroad="MalformedGlobalConf"
+):
+    """A record of a member, node or authority breaks a rule or lacks its owner's signature."""
+
+
+class KeyChangeRefused(
+    DirectoryError, code="directory.key_change_refused", status=409, xroad="SignatureVerification"
+):
+    """A record changed without the old key's signature and without enough registrars."""
+
+
+class RequestInvalid(DirectoryError, code="directory.request_invalid", status=400):
+    """A request for approval cannot be read, or does not prove what it claims."""
+
+
+class UnknownDirectoryVersion(
+    DirectoryError, code="directory.unknown_version", status=404, xroad="NotFound"
+):
+    """A proof is asked as of a version of the directory that this copy never held."""
+
+
+class DirectoryProofInvalid(DirectoryError, code="directory.proof_invalid", status=400):
+    """A proof taken from a directory cannot be read or misses a part."""
+
+
+class DirectoryStateInvalid(DirectoryError, code="directory.state_invalid", status=500):
+    """A state folder holds no directory, or another one than asked for."""
+
+
+class NothingToRevoke(DirectoryError, code="directory.nothing_to_revoke", status=404):
+    """What is to be revoked is not in the directory."""
+
+
+
 # --- contracts -----------------------------------------------------------------------
 
 
@@ -658,3 +785,26 @@ class NotFound(NodeError, code="node.not_found", status=404, xroad="NotFound"):
 
 class RequestMalformed(NodeError, code="node.request_malformed", status=422):
     """A call of the management API has fields that are missing or wrong."""
+
+
+# --- demo ----------------------------------------------------------------------------
+
+
+class DemoStepFailed(NodeError, code="demo.step_failed"):
+    """A step of the tour gave another result than it should."""
+
+
+class DemoCommandFailed(NodeError, code="demo.command_failed"):
+    """A public command that the demo ran did not succeed."""
+
+
+class DemoNotReady(NodeError, code="demo.not_ready"):
+    """A process of the demo did not become ready."""
+
+
+class DemoFolderInUse(NodeError, code="demo.folder_in_use"):
+    """The folder given for the demo holds something else."""
+
+
+class DemoPortsTaken(NodeError, code="demo.ports_taken"):
+    """Ports that the demo needs are taken."""
