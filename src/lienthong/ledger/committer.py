@@ -1,0 +1,194 @@
+"""Group commit: signing and logging are one act.
+
+    committer = Committer(store, node_id, key, clock, directory_version)
+    committer.start(loop)
+    committed = await committer.record(Entry(...), body)
+    proof = committed.proof_json()
+
+Whatever waits becomes one group. Its entries, root, head and the head's signature are on disk
+in one transaction before anybody learns of them; then every waiting caller gets its proof.
+All state but the tree's edge lives on the event loop, so no wake-up can be lost between the
+loop and the writer thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import NamedTuple
+
+from lienthong.errors import LedgerUnavailable, LienthongError
+from lienthong.identity.keys import PrivateKey
+from lienthong.ledger.clock import Clock
+from lienthong.ledger.heads import Head, sign_head
+from lienthong.ledger.merkle import build_levels, leaf_hash
+from lienthong.ledger.records import CommittedGroup, Entry, Group
+from lienthong.ledger.store import LedgerStore, WriteInDoubt
+
+LARGEST_GROUP = 1024  # entries; bounds a transaction's size and its paths' length
+EXIT_WRITE_IN_DOUBT = 70
+
+logger = logging.getLogger(__name__)
+
+
+class Committed(NamedTuple):
+    """An entry that is on disk, with what proves it."""
+
+    group: CommittedGroup
+    index: int
+    place: int
+
+    def proof_json(self) -> bytes:
+        return self.group.proof_json(self.index)
+
+
+class _Waiting(NamedTuple):
+    entry: Entry
+    body: bytes | None
+    future: asyncio.Future[Committed]
+
+
+def _leave_at_once(error: BaseException) -> None:
+    """A failed fsync leaves the kernel's pages in doubt: the process must not go on."""
+    logger.critical("ledger write in doubt, the process ends", exc_info=error)
+    logging.shutdown()
+    os._exit(EXIT_WRITE_IN_DOUBT)
+
+
+class Committer:
+    """Owns the node's tree: the only writer of groups."""
+
+    def __init__(
+        self,
+        store: LedgerStore,
+        node: str,
+        key: PrivateKey,
+        clock: Clock,
+        directory_version: Callable[[], int],
+        on_write_in_doubt: Callable[[BaseException], None] = _leave_at_once,
+    ) -> None:
+        self._store = store
+        self._node = node
+        self._key = key
+        self._clock = clock
+        self._directory_version = directory_version
+        self._on_write_in_doubt = on_write_in_doubt
+        self.epoch = store.current_epoch()
+        self._frontier = store.frontier(self.epoch)
+        self.head_note = store.last_head(self.epoch)
+        self._pending: list[_Waiting] = []
+        self._queue: SimpleQueue[list[_Waiting] | None] = SimpleQueue()
+        self._busy = False
+        self._flush_scheduled = False
+        self._idle: asyncio.Future[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = threading.Thread(target=self._write_groups, name="ledger", daemon=True)
+        self.groups_committed = 0
+        self.entries_committed = 0
+
+    @property
+    def size(self) -> int:
+        """Groups in the tree of this epoch."""
+        return self._frontier.size
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._thread.start()
+
+    def record(self, entry: Entry, body: bytes | None = None) -> asyncio.Future[Committed]:
+        """Log ``entry``; the future is done when it is on disk.
+
+        The future fails with LedgerUnavailable when nothing was written.
+        """
+        assert self._loop is not None, "start() comes first"
+        future: asyncio.Future[Committed] = self._loop.create_future()
+        self._pending.append(_Waiting(entry, body, future))
+        if not self._busy and not self._flush_scheduled:
+            self._flush_scheduled = True
+            self._loop.call_soon(self._flush)
+        return future
+
+    async def close(self) -> None:
+        """Write what waits, then end the writer thread."""
+        if self._pending or self._busy:
+            self._idle = asyncio.get_running_loop().create_future()
+            await self._idle
+        self._queue.put(None)
+        if self._thread.is_alive():
+            await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
+
+    def _flush(self) -> None:
+        self._flush_scheduled = False
+        if self._pending and not self._busy:
+            self._busy = True
+            batch = self._pending[:LARGEST_GROUP]
+            del self._pending[:LARGEST_GROUP]
+            self._queue.put(batch)
+
+    def _resolve(self, batch: list[_Waiting], result: tuple[CommittedGroup, int] | None) -> None:
+        self._busy = False
+        self._flush()  # before the callers run, so that the writer works while they do
+        for index, waiting in enumerate(batch):
+            if waiting.future.cancelled():
+                continue
+            if result is None:
+                waiting.future.set_exception(LedgerUnavailable())
+            else:
+                waiting.future.set_result(Committed(result[0], index, result[1]))
+        if self._idle is not None and not self._busy and not self._idle.done():
+            self._idle.set_result(None)
+
+    def _write_groups(self) -> None:
+        assert self._loop is not None
+        while (batch := self._queue.get()) is not None:
+            result: tuple[CommittedGroup, int] | None = None
+            try:
+                result = self._commit(batch)
+            except LienthongError as error:
+                logger.error("ledger cannot write: %s", error)
+            except WriteInDoubt as error:
+                self._on_write_in_doubt(error)
+            except Exception:
+                logger.exception("ledger cannot write")
+            try:
+                self._loop.call_soon_threadsafe(self._resolve, batch, result)
+            except RuntimeError:  # the loop was closed while the group was being written
+                return
+
+    def _commit(self, batch: list[_Waiting]) -> tuple[CommittedGroup, int]:
+        levels = build_levels([waiting.entry.leaf for waiting in batch])
+        root = levels[-1][0]
+        frontier = self._frontier.copy()
+        position = frontier.size
+        tree_path, closed = frontier.append(leaf_hash(root))
+        head = Head(
+            node=self._node,
+            epoch=self.epoch,
+            size=frontier.size,
+            root=frontier.root(),
+            time=self._clock.now(),
+            directory_version=self._directory_version(),
+            key_id=self._key.public.key_id,
+        )
+        note = sign_head(head, self._key)
+        group = Group(
+            epoch=self.epoch,
+            position=position,
+            time=head.time,
+            root=root,
+            head=note,
+            subtrees=tuple(closed),
+            entries=tuple([waiting.entry for waiting in batch]),
+            bodies={i: w.body for i, w in enumerate(batch) if w.body is not None},
+        )
+        self._store.append(group)
+        self._frontier = frontier
+        self.head_note = note
+        self._clock.raise_floor(head.time)
+        self.groups_committed += 1
+        self.entries_committed += len(batch)
+        return CommittedGroup(levels, tree_path, note), group.place

@@ -1,0 +1,62 @@
+"""Opening a node's database so that what is committed is on disk.
+
+    engine = open_database("sqlite:////var/lib/lienthong/node.db")
+
+SQLite: write-ahead log, ``synchronous=FULL`` (an fsync before each commit returns).
+PostgreSQL: ``synchronous_commit`` on for every session; a server with ``fsync`` off is refused.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from lienthong.errors import ConfigurationError, LedgerUnavailable
+
+BUSY_TIMEOUT_MS = 10_000
+_SQLITE_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA wal_autocheckpoint=4000",
+)
+
+
+def open_database(url: str) -> Engine:
+    """Connect to SQLite or PostgreSQL. Raises ConfigurationError, LedgerUnavailable."""
+    if url.startswith("postgresql://"):
+        url = "postgresql+psycopg://" + url.removeprefix("postgresql://")
+    try:
+        engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+    except ArgumentError as error:
+        raise ConfigurationError(reason="database: not an SQLAlchemy address") from error
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+    elif engine.dialect.name == "postgresql":
+        event.listen(engine, "connect", _prepare_postgresql)
+    else:
+        raise ConfigurationError(reason=f"database: {engine.dialect.name} is not supported")
+    try:
+        engine.connect().close()
+    except DBAPIError as error:
+        raise LedgerUnavailable() from error
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    for pragma in _SQLITE_PRAGMAS:
+        cursor.execute(pragma)
+    cursor.close()
+
+
+def _prepare_postgresql(connection: Any, _record: Any) -> None:
+    with connection.cursor() as cursor:
+        fsync = cursor.execute("SHOW fsync").fetchone()[0]
+        cursor.execute("SET synchronous_commit TO on")
+    connection.commit()
+    if fsync != "on":
+        raise ConfigurationError(reason="database: the PostgreSQL server runs with fsync off")

@@ -1,0 +1,135 @@
+"""Heads: what a node signs about its tree, in the C2SP checkpoint and signed-note forms.
+
+    lienthong/VN/GOV/G01/n1/0                     origin: the node and its epoch
+    1234                                          leaves (groups) in the tree
+    dS3pZ…=                                       root of the tree
+    time 2026-11-23T07:00:00.123Z                 the node's own clock
+    directory 42                                  version of the directory it worked by
+    key 0444473265f2f3451eda8c3fff3cb504          the key that signed
+
+    — VN/GOV/G01/n1 BERHMm…=                      signature over the lines above
+
+See docs/protocols/0001-message.md §5. Further signature lines (witnesses) may follow.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from datetime import UTC, datetime
+from hashlib import sha256
+
+import msgspec
+
+from lienthong.errors import HeadMalformed, LienthongError, SignatureInvalid
+from lienthong.identity.identifiers import NodeId
+from lienthong.identity.keys import Algorithm, PrivateKey, PublicKey
+
+LONGEST_HEAD = 8192  # characters; a head with a few witnesses has under 2,000
+_SIGNATURE_TYPES = {Algorithm.ED25519: b"\x01", Algorithm.P256: b"\x02", Algorithm.RSA_PSS: b"\xff"}
+_HEAD = re.compile(
+    r"(?P<text>lienthong/(?P<node>[!-~]{1,600})/(?P<epoch>0|[1-9][0-9]{0,8})\n"
+    r"(?P<size>[1-9][0-9]{0,14})\n"
+    r"(?P<root>[A-Za-z0-9+/]{43}=)\n"
+    r"time (?P<time>[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z)\n"
+    r"directory (?P<directory>0|[1-9][0-9]{0,9})\n"
+    r"key (?P<key>[0-9a-f]{32})\n)"
+    r"\n(?P<signatures>(?:— [!-~]{1,600} [A-Za-z0-9+/]+={0,2}\n){1,16})"
+)
+
+
+class Head(msgspec.Struct, frozen=True):
+    """One signed statement of a node: "my tree of this epoch has this size and this root"."""
+
+    node: str
+    epoch: int
+    size: int
+    root: bytes
+    time: datetime
+    directory_version: int
+    key_id: str
+
+    @property
+    def origin(self) -> str:
+        """Name of the tree: one tree per node and epoch."""
+        return origin_of(self.node, self.epoch)
+
+    @property
+    def text(self) -> str:
+        """The signed lines."""
+        return (
+            f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
+            f"time {format_time(self.time)}\ndirectory {self.directory_version}\n"
+            f"key {self.key_id}\n"
+        )
+
+
+def origin_of(node: str, epoch: int) -> str:
+    return f"lienthong/{node}/{epoch}"
+
+
+def format_time(moment: datetime) -> str:
+    """UTC with milliseconds, the one time form of the protocol: ``2026-11-23T07:00:00.123Z``."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + (
+        f"{moment.microsecond // 1000:03d}Z"
+    )
+
+
+def parse_time(text: str) -> datetime:
+    """Read the form of ``format_time`` and no other. Raises ValueError."""
+    if len(text) != 24 or text[-1] != "Z" or text[10] != "T":
+        raise ValueError(text)
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+
+
+def note_key_hash(name: str, key: PublicKey) -> bytes:
+    """The four bytes by which a signed note names its key (C2SP signed-note)."""
+    material = _SIGNATURE_TYPES[key.algorithm] + key.der
+    return sha256(name.encode() + b"\n" + material).digest()[:4]
+
+
+def sign_head(head: Head, key: PrivateKey) -> str:
+    """Return the note: the head's text and the signature line of its node."""
+    signature = note_key_hash(head.node, key.public) + key.sign(head.text.encode())
+    return f"{head.text}\n— {head.node} {base64.b64encode(signature).decode()}\n"
+
+
+def parse_head(note: str) -> Head:
+    """Read a note without judging its signature. Raises HeadMalformed."""
+    found = _HEAD.fullmatch(note) if len(note) <= LONGEST_HEAD else None
+    if found is None:
+        raise HeadMalformed(reason="not in the form of a head")
+    try:
+        NodeId.parse(found["node"])
+        return Head(
+            node=found["node"],
+            epoch=int(found["epoch"]),
+            size=int(found["size"]),
+            root=base64.b64decode(found["root"]),
+            time=parse_time(found["time"]),
+            directory_version=int(found["directory"]),
+            key_id=found["key"],
+        )
+    except (LienthongError, ValueError) as error:
+        raise HeadMalformed(reason="node or time") from error
+
+
+def verify_head(note: str, head: Head, key: PublicKey) -> None:
+    """Check that the head's own node signed ``note`` with ``key``.
+
+    Raises SignatureInvalid when no signature line of that node and key verifies.
+    """
+    if key.key_id != head.key_id:
+        raise SignatureInvalid(reason="the head names another key")
+    signatures = note[len(head.text) + 1 :].splitlines()
+    expected = note_key_hash(head.node, key)
+    for line in signatures:
+        _, name, encoded = line.split(" ")
+        try:
+            raw = base64.b64decode(encoded, validate=True)
+        except ValueError:
+            continue
+        if name == head.node and raw[:4] == expected:
+            key.verify(raw[4:], head.text.encode())
+            return
+    raise SignatureInvalid(reason="no signature of the node under the head")

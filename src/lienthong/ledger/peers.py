@@ -1,0 +1,135 @@
+"""What this node holds of other nodes' ledgers: last heads, forks found, acknowledgements.
+
+book = PeerBook(engine)
+book.see(head, note)                         # on every message; raises LedgerForked
+book.pending_checks()                        # origins whose growth is not yet proven
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from sqlalchemy import Engine, delete, insert, select
+
+from lienthong.errors import LedgerForked
+from lienthong.ledger import tables
+from lienthong.ledger.heads import Head, parse_head
+from lienthong.ledger.merkle import verify_consistency
+from lienthong.ledger.store import milliseconds
+
+
+@dataclass(frozen=True, slots=True)
+class PeerHead:
+    """The newest head of one origin, and up to which size its growth was proven to us."""
+
+    head: Head
+    note: str
+    consistent: Head
+    consistent_note: str
+
+
+class PeerBook:
+    """Last heads of other nodes, in memory and on disk; notices two histories."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        tables.metadata.create_all(engine)
+        self._heads: dict[str, PeerHead] = {}
+        self._unsaved: set[str] = set()
+        self._lock = threading.Lock()
+        self._load()
+
+    def see(self, head: Head, note: str) -> None:
+        """Remember ``head``. Raises LedgerForked if it contradicts one of the same size."""
+        known = self._heads.get(head.origin)
+        if known is None:
+            self._remember(PeerHead(head, note, head, note))
+        elif head.size > known.head.size:
+            self._remember(replace(known, head=head, note=note))
+        elif head.size == known.head.size and head.root != known.head.root:
+            self._report_fork(head.origin, known.note, note)
+        elif head.size == known.consistent.size and head.root != known.consistent.root:
+            self._report_fork(head.origin, known.consistent_note, note)
+
+    def latest(self, origin: str) -> PeerHead | None:
+        return self._heads.get(origin)
+
+    def origins(self) -> list[str]:
+        return sorted(self._heads)
+
+    def pending_checks(self) -> list[PeerHead]:
+        """Origins that have grown since their growth was last proven."""
+        return [peer for peer in self._heads.values() if peer.consistent.size < peer.head.size]
+
+    def prove(self, peer: PeerHead, path: list[bytes]) -> None:
+        """Take a consistency proof between ``peer.consistent`` and ``peer.head``.
+
+        Raises LedgerForked when the proof fails: the node has rewritten its ledger.
+        """
+        first, second = peer.consistent, peer.head
+        if not verify_consistency(first.size, second.size, path, first.root, second.root):
+            self._report_fork(first.origin, peer.consistent_note, peer.note)
+        current = self._heads[first.origin]
+        self._remember(replace(current, consistent=second, consistent_note=peer.note))
+
+    def forks(self) -> list[tuple[str, str, str]]:
+        """Pairs of heads that no single ledger can have: (origin, first, second)."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(select(tables.forks)).all()
+        return [(row.origin, row.first_head, row.second_head) for row in rows]
+
+    def save(self) -> None:
+        """Write heads that are new since the last call."""
+        with self._lock:
+            unsaved, self._unsaved = self._unsaved, set()
+        if not unsaved:
+            return
+        with self._engine.begin() as connection:
+            for origin in unsaved:
+                peer = self._heads[origin]
+                connection.execute(
+                    delete(tables.peer_heads).where(tables.peer_heads.c.origin == origin)
+                )
+                connection.execute(
+                    insert(tables.peer_heads).values(
+                        origin=origin,
+                        size=peer.head.size,
+                        head=peer.note,
+                        consistent_size=peer.consistent.size,
+                        consistent_head=peer.consistent_note,
+                    )
+                )
+
+    def _remember(self, peer: PeerHead) -> None:
+        with self._lock:
+            self._heads[peer.head.origin] = peer
+            self._unsaved.add(peer.head.origin)
+
+    def _load(self) -> None:
+        with self._engine.connect() as connection:
+            rows = connection.execute(select(tables.peer_heads)).all()
+        for row in rows:
+            self._heads[row.origin] = PeerHead(
+                parse_head(row.head), row.head, parse_head(row.consistent_head), row.consistent_head
+            )
+
+    def _report_fork(self, origin: str, first: str, second: str) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(
+                delete(tables.forks).where(
+                    tables.forks.c.origin == origin,
+                    tables.forks.c.first_head == first,
+                    tables.forks.c.second_head == second,
+                )
+            )
+            connection.execute(
+                insert(tables.forks).values(
+                    origin=origin,
+                    first_head=first,
+                    second_head=second,
+                    seen_ms=milliseconds(datetime.now(UTC)),
+                )
+            )
+        raise LedgerForked(origin=origin)

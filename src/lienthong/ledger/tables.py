@@ -1,0 +1,116 @@
+"""Tables of the ledger, for SQLite and PostgreSQL alike."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+# One row an epoch: a node opens a new one only when its tree cannot go on (DESIGN §4).
+epochs = Table(
+    "ledger_epochs",
+    metadata,
+    Column("epoch", Integer, primary_key=True, autoincrement=False),
+    Column("opened_ms", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+# One row a group: the whole of what one durable transaction says, except bodies.
+groups = Table(
+    "ledger_groups",
+    metadata,
+    Column("place", BigInteger, primary_key=True, autoincrement=False),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("root", LargeBinary, nullable=False),
+    Column("head", Text, nullable=False),
+    Column("subtrees", LargeBinary, nullable=False),  # complete subtrees closed, 32 bytes each
+    Column("entries", LargeBinary, nullable=False),  # msgpack of tuple[Entry, …]
+)
+Index("ledger_groups_time", groups.c.time_ms)
+
+# Bodies apart, so that they can be purged while the hashes stay.
+bodies = Table(
+    "ledger_bodies",
+    metadata,
+    Column("place", BigInteger, primary_key=True, autoincrement=False),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("bodies", LargeBinary, nullable=False),  # msgpack of {entry index: bytes}
+)
+Index("ledger_bodies_time", bodies.c.time_ms)
+
+# The index for searching follows the groups; it can be dropped and built again from them.
+messages = Table(
+    "ledger_messages",
+    metadata,
+    Column("place", BigInteger, primary_key=True, autoincrement=False),
+    Column("entry", Integer, primary_key=True, autoincrement=False),
+    Column("kind", SmallInteger, nullable=False),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("request_id", String(1024), nullable=False),
+    Column("message_id", String(1024), nullable=False),
+    Column("client", String(1024), nullable=False),
+    Column("service", String(1024), nullable=False),
+    Column("outcome", String(64), nullable=False),
+    Column("reason", String(1024), nullable=False),
+    Column("status", SmallInteger, nullable=False),
+)
+Index("ledger_messages_request", messages.c.request_id)
+Index("ledger_messages_message", messages.c.message_id)
+Index("ledger_messages_client", messages.c.client, messages.c.time_ms)
+Index("ledger_messages_service", messages.c.service, messages.c.time_ms)
+
+# Dossiers and citizens only as HMACs under a key of the node (plain hashes are guessed).
+tokens = Table(
+    "ledger_tokens",
+    metadata,
+    Column("token", LargeBinary(16), primary_key=True),
+    Column("place", BigInteger, primary_key=True, autoincrement=False),
+    Column("entry", Integer, primary_key=True, autoincrement=False),
+)
+
+progress = Table(
+    "ledger_progress",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+# The last head of every node that this one has talked to, and any proof of two histories.
+peer_heads = Table(
+    "ledger_peer_heads",
+    metadata,
+    Column("origin", String(1024), primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("head", Text, nullable=False),
+    Column("consistent_size", BigInteger, nullable=False),
+    Column("consistent_head", Text, nullable=False),
+)
+
+forks = Table(
+    "ledger_forks",
+    metadata,
+    Column("origin", String(1024), primary_key=True),
+    Column("first_head", Text, primary_key=True),
+    Column("second_head", Text, primary_key=True),
+    Column("seen_ms", BigInteger, nullable=False),
+)
+
+# Acknowledgements of our answers by the nodes that received them.
+receipts = Table(
+    "ledger_receipts",
+    metadata,
+    Column("answer_leaf", LargeBinary(32), primary_key=True),
+    Column("proof", LargeBinary, nullable=False),
+    Column("time_ms", BigInteger, nullable=False),
+)
