@@ -1,0 +1,1 @@
+"""Agreements: who may ask which service for what, why, until when and how often."""
