@@ -726,6 +726,109 @@ class MalformedFault(MessageError, code="xroad.malformed_fault", xroad="InvalidM
 
 # --- transport -----------------------------------------------------------------------
 
+
+class HttpMalformed(TransportError, code="transport.http_malformed", status=400, xroad="BadRequest"):
+    """A request breaks HTTP/1.1, or could be read in two ways (request smuggling)."""
+
+
+class HeadTooLarge(TransportError, code="transport.head_too_large", status=431, xroad="BadRequest"):
+    """A request has too many or too long headers."""
+
+
+class TargetTooLong(TransportError, code="transport.target_too_long", status=414, xroad="BadRequest"):
+    """A request's path and query are too long."""
+
+
+class BodyTooLarge(TransportError, code="transport.body_too_large", status=413, xroad="BadRequest"):
+    """A request's body is larger than the limit."""
+
+
+class HttpMethodNotSupported(
+    TransportError, code="transport.method_not_supported", status=501, xroad="InvalidHttpMethod"
+):
+    """A request uses a method that this program does not carry."""
+
+
+class HttpVersionNotSupported(
+    TransportError, code="transport.version_not_supported", status=505, xroad="BadRequest"
+):
+    """A request is not of HTTP/1.0 or HTTP/1.1."""
+
+
+class ExpectationFailed(
+    TransportError, code="transport.expectation_failed", status=417, xroad="BadRequest"
+):
+    """A request expects something else than ``100-continue``."""
+
+
+class RequestTooSlow(TransportError, code="transport.request_too_slow", status=408, xroad="IOError"):
+    """A request's head or body does not arrive in time."""
+
+
+class TooManyConnections(
+    TransportError, code="transport.too_many_connections", status=503, xroad="NetworkError"
+):
+    """The server holds as many connections as it may."""
+
+
+class HandlerFailed(
+    TransportError, code="transport.handler_failed", status=500, xroad="InternalError"
+):
+    """A request met an unexpected fault of this program."""
+
+
+class SpoolFailed(TransportError, code="transport.spool_failed", status=507, xroad="IOError"):
+    """A large body cannot be written to the disk."""
+
+
+class ListenFailed(TransportError, code="transport.listen_failed", status=500):
+    """A port cannot be opened."""
+
+
+class TlsConfigurationInvalid(
+    TransportError, code="transport.tls_configuration_invalid", status=500
+):
+    """A certificate, key or list of authorities for TLS cannot be used."""
+
+
+class InvalidAddress(TransportError, code="transport.invalid_address", status=400):
+    """An address is not of the form ``https://host:port``."""
+
+
+class RequestUnsendable(TransportError, code="transport.request_unsendable", status=400):
+    """A request made here cannot be written as HTTP without breaking it."""
+
+
+class ConnectFailed(TransportError, code="transport.connect_failed", xroad="NetworkError"):
+    """No connection to a peer or service can be made."""
+
+
+class TlsFailed(TransportError, code="transport.tls_failed", xroad="SslAuthenticationFailed"):
+    """TLS with a peer or service fails: certificate, protocol version or alert."""
+
+
+class PeerClosed(TransportError, code="transport.peer_closed", xroad="NetworkError"):
+    """A peer or service closed the connection before its answer was complete."""
+
+
+class TimedOut(TransportError, code="transport.timed_out", status=504, xroad="NetworkError"):
+    """A peer or service did not answer in time."""
+
+
+class ResponseMalformed(TransportError, code="transport.response_malformed", xroad="HttpError"):
+    """A peer or service answered with something that is not HTTP/1.1."""
+
+
+class ResponseTooLarge(TransportError, code="transport.response_too_large", xroad="IOError"):
+    """A peer's or service's answer is larger than the limit."""
+
+
+class PoolExhausted(
+    TransportError, code="transport.pool_exhausted", status=503, xroad="NetworkError"
+):
+    """All connections to other programs are in use."""
+
+
 # --- ledger --------------------------------------------------------------------------
 
 
