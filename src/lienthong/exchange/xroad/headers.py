@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import lru_cache
 from urllib.parse import unquote
 
@@ -18,8 +18,7 @@ import msgspec
 
 from lienthong.errors import InvalidHeader, MissingClient
 from lienthong.identity.identifiers import NodeId, ServiceId, SubsystemId
-
-Headers = list[tuple[str, str]]
+from lienthong.transport.messages import Headers
 
 # What X-Road's code drops in both directions (RestMessage.SKIPPED_HEADERS): they belong to one
 # connection, or describe its two ends.
@@ -53,6 +52,17 @@ _NEVER_FROM_A_SERVICE = _NEVER_FROM_A_CLIENT | {
     "x-road-id",
     "x-road-service",
 }
+_READ = frozenset(
+    {
+        "lienthong-purpose",
+        "x-road-client",
+        "x-road-id",
+        "x-road-issue",
+        "x-road-represented-party",
+        "x-road-security-server",
+        "x-road-userid",
+    }
+)
 LONGEST_VALUE = 255  # characters; X-Road's message log has columns of this length
 _NOT_VISIBLE = re.compile(r"[^\x20-\x7e]")
 
@@ -82,18 +92,23 @@ class XRoadHeaders(msgspec.Struct, frozen=True):
 
         Raises MissingClient, InvalidHeader, InvalidIdentifier.
         """
-        values: dict[str, str] = {}
-        for name, value in headers:
-            if name in _READERS or name == "x-road-client":
-                values[name] = _checked(name, value)
-        client = values.pop("x-road-client", "")
-        if not client:
+        values = {name: _checked(name, value) for name, value in headers if name in _READ}
+        client = values.get("x-road-client")
+        if client is None:
             raise MissingClient()
-        known = {_READERS[name][0]: _READERS[name][1](value) for name, value in values.items()}
-        generated = "id" not in known
-        if generated:
-            known["id"] = f"{instance}-{uuid.uuid4()}"
-        return cls(client=_client(client), id_generated=generated, **known)
+        message_id = values.get("x-road-id")
+        server = values.get("x-road-security-server")
+        party = values.get("x-road-represented-party")
+        return cls(
+            client=_client(client),
+            id=message_id or f"{instance}-{uuid.uuid4()}",
+            id_generated=message_id is None,
+            user_id=values.get("x-road-userid"),
+            issue=values.get("x-road-issue"),
+            security_server=_security_server(server) if server else None,
+            represented_party=_represented_party(party) if party else None,
+            purpose=values.get("lienthong-purpose"),
+        )
 
 
 def _checked(name: str, value: str) -> str:
@@ -127,16 +142,6 @@ def _represented_party(value: str) -> RepresentedParty:
     if len(parts) > 2 or not all(decoded) or any(not part.isprintable() for part in decoded):
         raise InvalidHeader(header="x-road-represented-party", reason="[class/]code wanted")
     return RepresentedParty(decoded[0] if len(parts) == 2 else None, decoded[-1])
-
-
-_READERS: dict[str, tuple[str, Callable[[str], object]]] = {
-    "x-road-id": ("id", str),
-    "x-road-userid": ("user_id", str),
-    "x-road-issue": ("issue", str),
-    "x-road-security-server": ("security_server", _security_server),
-    "x-road-represented-party": ("represented_party", _represented_party),
-    "lienthong-purpose": ("purpose", str),
-}
 
 
 @lru_cache(maxsize=8192)

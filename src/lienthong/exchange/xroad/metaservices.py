@@ -8,16 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from lxml import etree
 
-from lienthong.directory.view import DirectoryView
 from lienthong.errors import UnknownInstance
 from lienthong.exchange.xroad.paths import query_parameter
 from lienthong.identity.identifiers import ServiceId
 from lienthong.transport.messages import Body, Response
+
+if TYPE_CHECKING:
+    from lienthong.directory.view import DirectoryView
 
 _XROAD = "http://x-road.eu/xsd/xroad.xsd"
 _IDENTIFIERS = "http://x-road.eu/xsd/identifiers"
@@ -155,8 +157,7 @@ def _method(description: ServiceDescription) -> dict[str, Any]:
         "subsystem_code": service.subsystem,
         "xroad_instance": service.instance,
         "endpoint_list": [
-            {"method": endpoint.method, "path": endpoint.path}
-            for endpoint in description.endpoints
+            {"method": endpoint.method, "path": endpoint.path} for endpoint in description.endpoints
         ],
     }
 

@@ -18,11 +18,8 @@ from __future__ import annotations
 
 from base64 import b64encode
 from hashlib import sha512
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from lienthong.exchange.xroad.headers import Headers
-    from lienthong.transport.messages import Body
+from lienthong.transport.messages import Body, Headers
 
 
 def request_header_part(method: str, target: str, headers: Headers) -> bytes:

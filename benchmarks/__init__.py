@@ -1,0 +1,1 @@
+"""Claims about speed, each with the peer or limit that it is measured against."""

@@ -1,0 +1,145 @@
+"""The node's log: one JSON object a line on stderr, written by a thread of its own.
+
+    with start_logging("info", node="VN/GOV/G01/nut1"):
+        log_event(logger, logging.INFO, "exchange.answered", message_id=…, status=200)
+
+``message_id`` is the ``x-road-request-id``, the same in both nodes. Citizen numbers are masked in
+everything that is written, also in tracebacks. The event loop only puts a record into a queue; a
+reader that has stopped reading costs lost lines, which are counted, and never a stopped node.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import traceback
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Any, Self, TextIO
+
+import msgspec
+
+from lienthong.errors import InvalidSetting
+from lienthong.identity.citizen import mask_text
+
+LOGGER = "lienthong"
+LEVELS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+MOST_WAITING = 10_000  # records; about 10 MB
+# Values that are masked whole numbers by nature (sizes, versions) are never citizen numbers.
+_Scalar = int | float | bool | None
+
+
+def log_event(logger: logging.Logger, level: int, event: str, **fields: object) -> None:
+    """Log ``event`` (a stable dotted name) with its facts."""
+    if logger.isEnabledFor(level):
+        logger.log(level, event, extra={"fields": fields})
+
+
+class LogWriter(logging.Handler):
+    """Takes records from any thread and writes them from one; use it as a context manager."""
+
+    def __init__(self, stream: TextIO, context: Mapping[str, str]) -> None:
+        super().__init__()
+        self.dropped = 0
+        self._stream = stream
+        self._context = dict(context)
+        self._waiting: SimpleQueue[logging.LogRecord | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        self._logger = logging.getLogger(LOGGER)
+        self._was = (self._logger.level, self._logger.propagate)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._waiting.qsize() >= MOST_WAITING:
+            self.dropped += 1
+            return
+        self._waiting.put(record)
+
+    def attach(self, level: int) -> Self:
+        """Start writing what ``lienthong.*`` logs at ``level`` or above."""
+        self._logger.setLevel(level)
+        self._logger.propagate = False
+        self._logger.addHandler(self)
+        self._thread.start()
+        return self
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Write what waits, then stop; idempotent."""
+        self._logger.removeHandler(self)
+        if self._thread.is_alive():
+            self._waiting.put(None)
+            self._thread.join(timeout=5.0)  # a reader that never reads must not hold up the exit
+            self._logger.level, self._logger.propagate = self._was
+        super().close()
+
+    def _run(self) -> None:
+        while (record := self._waiting.get()) is not None:
+            self._write(record)
+
+    def _write(self, record: logging.LogRecord) -> None:
+        try:
+            self._stream.write(json_line(record, self._context))
+            self._stream.flush()
+        except (OSError, ValueError):  # the reader is gone; the node goes on
+            self.dropped += 1
+
+
+def start_logging(
+    level: str, *, node: str, stream: TextIO | None = None, **context: str
+) -> LogWriter:
+    """Write ``lienthong.*`` logs to ``stream`` (stderr). Raises InvalidSetting."""
+    if level not in LEVELS:
+        raise InvalidSetting(name="log_level", reason=f"{level!r} ({', '.join(LEVELS)})")
+    writer = LogWriter(stream or sys.stderr, {"node": node, **context})
+    return writer.attach(LEVELS[level])
+
+
+def json_line(record: logging.LogRecord, context: Mapping[str, str]) -> str:
+    """Return one line: time, level, event, node, logger, the event's own fields."""
+    line: dict[str, object] = {
+        "time": _time(record.created),
+        "level": record.levelname.lower(),
+        "event": mask_text(record.getMessage()),
+        **context,
+        "logger": record.name,
+    }
+    fields: Mapping[str, object] = getattr(record, "fields", {})
+    for name, value in fields.items():
+        line.setdefault(name, masked(value))
+    if record.exc_info and record.exc_info[0] is not None:
+        line["traceback"] = mask_text("".join(traceback.format_exception(*record.exc_info)))
+    return msgspec.json.encode(line, enc_hook=lambda value: mask_text(str(value))).decode() + "\n"
+
+
+def masked(value: Any) -> object:
+    """Return ``value`` with citizen numbers masked, in its strings and those within it."""
+    if isinstance(value, _Scalar):
+        return value
+    if isinstance(value, Mapping):
+        return {mask_text(str(key)): masked(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [masked(item) for item in value]
+    return mask_text(str(value))
+
+
+def _time(seconds: float) -> str:
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
