@@ -192,6 +192,27 @@ class InvalidCitizenNumber(IdentityError, code="identity.invalid_citizen_number"
 
 # --- units ---------------------------------------------------------------------------
 
+
+class UnknownUnit(UnitError, code="units.unknown_unit", status=404):
+    """No administrative unit bore this code on this day."""
+
+
+class UnitDayUnknown(UnitError, code="units.day_unknown"):
+    """The day lies before the first map that is kept."""
+
+
+class UnitDataMissing(UnitError, code="units.data_missing", status=500):
+    """A package that holds the maps is not installed, or its data cannot be read."""
+
+
+class InvalidAgencyCode(UnitError, code="units.invalid_agency_code"):
+    """An agency code breaks the form of its generation."""
+
+
+class NoOldAgencyCode(UnitError, code="units.no_old_agency_code"):
+    """An agency code of the new generation has no form in the old one."""
+
+
 # --- directory -----------------------------------------------------------------------
 
 
