@@ -1,0 +1,1 @@
+"""Open Data Contract Standard contracts: read, check, turn into OpenAPI."""

@@ -1,0 +1,82 @@
+"""Check a document against the Open Data Contract Standard itself.
+
+The Python model of ODCS drops unknown entries of fields in silence and takes any
+``apiVersion``; the JSON Schema of the same package catches both. So the document must satisfy
+the schema and the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from lienthong.errors import ContractError, ContractSchemaMismatch, ContractVersionUnsupported
+
+MOST_SHOWN = 20  # problems of one file; the rest are consequences as a rule
+
+
+def standard_problems(document: Mapping[str, Any]) -> Iterator[ContractError]:
+    """Yield where ``document`` breaks ODCS 3: version, then JSON Schema, then model."""
+    version = document.get("apiVersion")
+    kind = document.get("kind")
+    if not (isinstance(version, str) and version.startswith("v3.") and kind == "DataContract"):
+        yield ContractVersionUnsupported(found=f"{version!s:.40}", kind=f"{kind!s:.40}")
+        return
+    found = False
+    for error in _first_errors(document):
+        found = True
+        place = "contract" + "".join(_step(part) for part in error.absolute_path)
+        yield ContractSchemaMismatch(place=place[:200], reason=_reason(error))
+    if not found:
+        yield from _model_problems(document)
+
+
+@cache
+def _validator() -> Any:
+    # Imported late: pydantic and jsonschema take a third of a second that most commands
+    # of the program never need.
+    from jsonschema import Draft201909Validator
+    from open_data_contract_standard.model import OpenDataContractStandard
+
+    schema = OpenDataContractStandard.json_schema()
+    if isinstance(schema, str):
+        import json
+
+        schema = json.loads(schema)
+    return Draft201909Validator(schema)
+
+
+def _first_errors(document: Mapping[str, Any]) -> list[Any]:
+    errors = []
+    for error in _validator().iter_errors(document):
+        errors.append(error)
+        if len(errors) == MOST_SHOWN:
+            break
+    return sorted(errors, key=lambda error: [str(part) for part in error.absolute_path])
+
+
+def _model_problems(document: Mapping[str, Any]) -> Iterator[ContractError]:
+    from open_data_contract_standard.model import OpenDataContractStandard
+    from pydantic import ValidationError
+
+    try:
+        OpenDataContractStandard.model_validate(dict(document))
+    except ValidationError as error:
+        for fault in error.errors(include_url=False, include_input=False)[:MOST_SHOWN]:
+            place = "contract" + "".join(_step(part) for part in fault["loc"])
+            yield ContractSchemaMismatch(place=place[:200], reason=fault["msg"][:200])
+
+
+def _step(part: str | int) -> str:
+    return f"[{part}]" if isinstance(part, int) else f".{part}"
+
+
+def _reason(error: Any) -> str:
+    """Say the fault without repeating the whole instance, which may be a long document."""
+    if error.validator == "enum":
+        return f"{error.instance!r:.60} is none of {', '.join(map(str, error.validator_value))}"
+    if error.validator == "type":
+        return f"{error.instance!r:.60} is not of type {error.validator_value}"
+    message = str(error.message)
+    return message if len(message) <= 200 else f"…{message[-200:]}"

@@ -1,0 +1,216 @@
+"""Records in a CSV or Parquet file, looked up by key.
+
+The file is loaded into an in-memory DuckDB table with an index on the key. The connection may
+open this one file and nothing else, loads no extension, and its configuration is locked before
+the file is touched: a CSV that comes from elsewhere cannot make the node read its own keys.
+
+When the file changes it is loaded again. A file that is being written is left alone until it
+has been quiet for ``SETTLE_SECONDS``; one that cannot be loaded leaves the last good copy in
+service, and ``check`` raises the reason. Lines that are no records are set aside with their
+reason. Columns of CSV files are read as text, so that leading zeros stay.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import duckdb
+
+from lienthong.contracts.models import Contract, FieldType
+from lienthong.errors import (
+    ColumnMissing,
+    FileUnreadable,
+    KeyTypeMismatch,
+    SourceAddressInvalid,
+    SourceError,
+    SourceQueryFailed,
+    SourceTimeout,
+)
+from lienthong.sources.source import KeyValue
+
+SETTLE_SECONDS = 1.0
+TIME_LIMIT_SECONDS = 20.0
+MOST_SET_ASIDE = 1000  # lines that are remembered with their reason
+
+# no surprises from sniffing: RFC 4180, first line holds the names
+_CSV = (
+    "read_csv(?, header = true, all_varchar = true, delim = ',', quote = '\"', escape = '\"',"
+    f" store_rejects = true, rejects_limit = {MOST_SET_ASIDE})"
+)
+_PARQUET = "read_parquet(?)"
+_READERS = {"csv": _CSV, "parquet": _PARQUET}
+
+FileState = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """One line of a file that is no record."""
+
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """One state of the file, in memory."""
+
+    state: FileState
+    connection: duckdb.DuckDBPyConnection
+    set_aside: tuple[SetAside, ...]
+
+
+class FileSource:
+    """The records of one contract in one file. Safe for use from many threads."""
+
+    def __init__(
+        self,
+        url: str,
+        contract: Contract,
+        *,
+        time_limit_seconds: float = TIME_LIMIT_SECONDS,
+        settle_seconds: float = SETTLE_SECONDS,
+    ) -> None:
+        kind, self._path = _parse(url)
+        self._reader = _READERS[kind]
+        self._contract = contract
+        self._seconds = time_limit_seconds
+        self._settle_seconds = settle_seconds
+        self._name = f"{kind} ({contract.id})"
+        self._lock = threading.Lock()
+        self._refused: tuple[FileState, SourceError] | None = None
+        self._loaded = self._load(self._state())
+
+    @property
+    def set_aside(self) -> tuple[SetAside, ...]:
+        """Lines of the file as it is now in service that are no records."""
+        return self._loaded.set_aside
+
+    def fetch(self, fields: Sequence[str], keys: Sequence[KeyValue]) -> list[dict[str, Any]]:
+        """See Source.fetch."""
+        self._follow()
+        names = tuple(fields)
+        columns = ", ".join(_quoted(self._contract.fields[name].column) for name in names)
+        markers = ", ".join("?" * len(keys))
+        key = _quoted(self._contract.key_field.column)
+        text = f"SELECT {columns} FROM records WHERE {key} IN ({markers})"
+        rows = self._read(self._loaded.connection.cursor(), text, list(keys))
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def check(self) -> None:
+        """See Source.check."""
+        self._follow()
+        self._state()
+        if self._refused:
+            raise self._refused[1]
+
+    def close(self) -> None:
+        """See Source.close."""
+        self._loaded.connection.close()
+
+    def _read(self, cursor: duckdb.DuckDBPyConnection, text: str, keys: list[Any]) -> list[Any]:
+        timer = threading.Timer(self._seconds, cursor.interrupt)
+        timer.start()
+        try:
+            return cursor.execute(text, keys).fetchall()
+        except duckdb.InterruptException:
+            raise SourceTimeout(source=self._name, seconds=f"{self._seconds:g}") from None
+        except duckdb.Error as error:
+            raise SourceQueryFailed(source=self._name, reason=type(error).__name__) from None
+        finally:
+            timer.cancel()
+            cursor.close()
+
+    def _follow(self) -> None:
+        """Load the file again if it has changed and is at rest."""
+        try:
+            state = self._state()
+        except FileUnreadable:
+            return  # being replaced, or gone: ``check`` says so, the last copy stays
+        known = (self._loaded.state, self._refused and self._refused[0])
+        if state in known or time.time() - state[0] / 1e9 < self._settle_seconds:
+            return
+        with self._lock:
+            if state not in (self._loaded.state, self._refused and self._refused[0]):
+                self._replace(state)
+
+    def _replace(self, state: FileState) -> None:
+        try:
+            # The old connection is closed by the last query that still uses it.
+            self._loaded = self._load(state)
+            self._refused = None
+        except SourceError as error:
+            self._refused = (state, error)
+
+    def _state(self) -> FileState:
+        try:
+            status = self._path.stat()
+        except OSError as error:
+            raise FileUnreadable(source=self._name, reason=error.strerror) from None
+        return (status.st_mtime_ns, status.st_size, status.st_ino)
+
+    def _load(self, state: FileState) -> _Loaded:
+        connection = _locked_connection(self._path)
+        try:
+            self._check_columns(connection)
+            columns = {field.column for field in self._contract.fields.values()}
+            selected = ", ".join(_quoted(column) for column in sorted(columns))
+            connection.execute(
+                f"CREATE TABLE records AS SELECT {selected} FROM {self._reader}", [str(self._path)]
+            )
+            key = _quoted(self._contract.key_field.column)
+            connection.execute(f"CREATE INDEX records_by_key ON records ({key})")
+            return _Loaded(state, connection, self._rejects(connection))
+        except duckdb.Error as error:
+            raise FileUnreadable(source=self._name, reason=type(error).__name__) from None
+
+    def _check_columns(self, connection: duckdb.DuckDBPyConnection) -> None:
+        described = connection.execute(f"DESCRIBE FROM {self._reader}", [str(self._path)])
+        types = {name: kind for name, kind, *_ in described.fetchall()}
+        for field in self._contract.fields.values():
+            if field.column not in types:
+                raise ColumnMissing(column=field.column, field=field.name)
+        key = self._contract.key_field
+        is_text = types[key.column] == "VARCHAR"
+        if self._reader is _PARQUET and is_text != (key.type is FieldType.STRING):
+            raise KeyTypeMismatch(column=key.column, found=types[key.column], wanted=key.type.value)
+
+    def _rejects(self, connection: duckdb.DuckDBPyConnection) -> tuple[SetAside, ...]:
+        if self._reader is _PARQUET:
+            return ()
+        rows = connection.execute("SELECT line, lower(error_type::VARCHAR) FROM reject_errors")
+        return tuple(SetAside(line, reason) for line, reason in rows.fetchall())
+
+
+def _parse(url: str) -> tuple[str, Path]:
+    kind, _, _ = url.partition(":")
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise SourceAddressInvalid(reason=f"{kind}://…") from error
+    path = "/" + unquote(parts.path).lstrip("/")
+    if kind not in _READERS or parts.netloc or path == "/" or parts.query or "\0" in path:
+        raise SourceAddressInvalid(reason=f"{kind}:///absolute/path wanted")
+    return kind, Path(path)
+
+
+def _locked_connection(path: Path) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(
+        ":memory:",
+        config={"autoinstall_known_extensions": False, "autoload_known_extensions": False},
+    )
+    allowed = str(path).replace("'", "''")
+    connection.execute(f"SET allowed_paths = ['{allowed}']")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
