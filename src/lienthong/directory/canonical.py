@@ -1,0 +1,60 @@
+"""Canonical JSON of statements, and the signatures over it.
+
+Statements are made canonical as in RFC 8785 (JCS), restricted to strings, integers below
+2**53, booleans, null, arrays and objects with ASCII names: inside these limits sorted names
+and compact UTF-8 are all of JCS. What is signed is ``lienthong-directory-1`` + LF + the
+canonical statement, so that a signature made here fits nothing else.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from lienthong.errors import SignatureInvalid
+from lienthong.identity.keys import PrivateKey, PublicKey
+
+DOMAIN = b"lienthong-directory-1\n"
+LARGEST_RECORD_BYTES = 1_048_576  # a record is about 1 kB; a larger one is an attack on memory
+LARGEST_INTEGER = 2**53 - 1  # what every JSON reader keeps exact (RFC 8785 §3.2.2.3)
+
+
+class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One signature over a statement: the key's id and the base64 of the signature."""
+
+    key_id: str
+    value: str
+
+
+def canonical(value: Any) -> bytes:
+    """Return the canonical JSON of a struct made of the types above."""
+    return msgspec.json.encode(value, order="deterministic")
+
+
+def sign(statement: bytes, keys: Iterable[PrivateKey]) -> tuple[Signature, ...]:
+    """Return the signatures of ``keys`` over a canonical statement."""
+    data = DOMAIN + statement
+    return tuple(
+        Signature(key.public.key_id, base64.b64encode(key.sign(data)).decode()) for key in keys
+    )
+
+
+def signed_by(
+    statement: bytes, signatures: Iterable[Signature], keys: Iterable[PublicKey]
+) -> frozenset[str]:
+    """Return the ids of those ``keys`` whose signature over the canonical statement is right."""
+    by_id = {signature.key_id: signature for signature in signatures}
+    return frozenset(key.key_id for key in keys if _is_right(statement, by_id.get(key.key_id), key))
+
+
+def _is_right(statement: bytes, signature: Signature | None, key: PublicKey) -> bool:
+    if signature is None:
+        return False
+    try:
+        key.verify(base64.b64decode(signature.value, validate=True), DOMAIN + statement)
+    except (ValueError, SignatureInvalid):
+        return False
+    return True
