@@ -25,14 +25,13 @@ import msgspec
 from lxml import etree
 
 from lienthong.errors import LienthongError, MalformedFault
+from lienthong.exchange.xroad.xml import xml_bytes, xml_text
 from lienthong.transport.messages import Body, Response
 
 _TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*){1,7}")
 _CODE = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
 _DETAIL = re.compile(r"[\x21-\x7e]{1,100}")
 LONGEST_MESSAGE = 4096  # characters; a peer's text is shown to people, not stored without end
-# Characters that XML 1.0 §2.2 does not allow at all, not even escaped.
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _XML_TYPES = {
     "text/xml": "text/xml",
     "application/xml": "application/xml",
@@ -112,9 +111,8 @@ def _as_json(body: _FaultBody) -> bytes:
 def _as_xml(body: _FaultBody) -> bytes:
     root = etree.Element("error")
     for name, text in body._asdict().items():
-        etree.SubElement(root, name).text = _NOT_XML.sub("\ufffd", text)
-    xml: bytes = etree.tostring(root, xml_declaration=True, encoding="UTF-8")
-    return xml
+        etree.SubElement(root, name).text = xml_text(text)
+    return xml_bytes(root)
 
 
 @lru_cache(maxsize=1024)

@@ -15,6 +15,7 @@ from lxml import etree
 
 from lienthong.errors import UnknownInstance
 from lienthong.exchange.xroad.paths import query_parameter
+from lienthong.exchange.xroad.xml import xml_bytes, xml_text
 from lienthong.identity.identifiers import ServiceId
 from lienthong.transport.messages import Body, Response
 
@@ -137,13 +138,13 @@ def _clients_as_xml(clients: Iterator[dict[str, Any]]) -> bytes:
         identifier.set(f"{{{_IDENTIFIERS}}}objectType", client["id"]["object_type"])
         for key, tag in _TAGS_OF_AN_ID.items():
             if key in client["id"]:
-                etree.SubElement(identifier, f"{{{_IDENTIFIERS}}}{tag}").text = client["id"][key]
-        etree.SubElement(member, f"{{{_XROAD}}}name").text = client["name"]
+                part = etree.SubElement(identifier, f"{{{_IDENTIFIERS}}}{tag}")
+                part.text = xml_text(client["id"][key])
+        etree.SubElement(member, f"{{{_XROAD}}}name").text = xml_text(client["name"])
         if "subsystem_name" in client:
             name = etree.SubElement(member, f"{{{_XROAD}}}subsystemName")
-            name.text = client["subsystem_name"]
-    xml: bytes = etree.tostring(root, xml_declaration=True, encoding="UTF-8", standalone=True)
-    return xml
+            name.text = xml_text(client["subsystem_name"])
+    return xml_bytes(root)
 
 
 def _method(description: ServiceDescription) -> dict[str, Any]:
