@@ -7,8 +7,8 @@ from datetime import date, timedelta
 from random import Random
 from typing import NamedTuple
 
-from lienthong.demo.people import TODAY, Person
-from lienthong.demo.places import Commune, communes
+from lienthong.demo.people import Person
+from lienthong.demo.places import TODAY, Commune, communes
 
 # Diagnoses by ICD-10, with the department that treats them.
 DIAGNOSES = (

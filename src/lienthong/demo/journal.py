@@ -39,7 +39,5 @@ class Journal:
         """Write the journal in one motion."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
         partial = self.file.with_suffix(".part")
-        partial.write_text(
-            json.dumps(self.content, ensure_ascii=False, indent=1), encoding="utf-8"
-        )
+        partial.write_text(json.dumps(self.content, ensure_ascii=False, indent=1), encoding="utf-8")
         partial.rename(self.file)

@@ -17,9 +17,8 @@ from itertools import accumulate
 from random import Random
 from typing import NamedTuple
 
-from lienthong.demo.places import Commune, communes
+from lienthong.demo.places import TODAY, Commune, communes
 
-TODAY = date(2026, 1, 1)  # a fixed day: ages must not depend on when the demo is run
 MALE, FEMALE = "Nam", "Nữ"
 SINGLE, MARRIED, DIVORCED, WIDOWED = "Chưa kết hôn", "Đã kết hôn", "Ly hôn", "Góa"
 BLOOD_GROUPS = ("O", "O", "O", "O", "B", "B", "B", "A", "A", "AB")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
 from functools import cache
 from typing import NamedTuple
 
-from vietnam_provinces import Province, Ward
+from lienthong.units.models import Level
+from lienthong.units.service import units_on
+
+TODAY = date(2026, 1, 1)  # a fixed day: ages must not depend on when the demo is run
 
 
 class Commune(NamedTuple):
@@ -20,15 +24,8 @@ class Commune(NamedTuple):
 @cache
 def communes() -> tuple[Commune, ...]:
     """All communes in order of their code, so that a seed always means the same people."""
-    provinces = {province.code: province.name for province in Province.iter_all()}
+    provinces = {unit.code: unit.name for unit in units_on(TODAY, Level.PROVINCE)}
     return tuple(
-        sorted(
-            Commune(
-                f"{int(ward.code):05d}",
-                ward.name,
-                f"{int(ward.province_code):02d}",
-                provinces[ward.province_code],
-            )
-            for ward in Ward.iter_all()
-        )
+        Commune(unit.code, unit.name, unit.province, provinces[unit.province])
+        for unit in units_on(TODAY, Level.COMMUNE)
     )

@@ -54,7 +54,7 @@ class Child:
         self.name, self.log = name, log
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
-            self.process = subprocess.Popen(
+            self.process = subprocess.Popen(  # noqa: S603 - our own programs, no shell
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

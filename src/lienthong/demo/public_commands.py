@@ -43,15 +43,13 @@ class PublicCommands:
         done = self.attempt(*arguments)
         if done.returncode != 0:
             output = (done.stderr or done.stdout)[-SHOWN_OUTPUT:].strip()
-            raise DemoCommandFailed(
-                command=line(*arguments), status=done.returncode, output=output
-            )
+            raise DemoCommandFailed(command=line(*arguments), status=done.returncode, output=output)
         return done.stdout
 
     def attempt(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command whose failure is a legitimate outcome."""
         self.show(line(*arguments))
-        return subprocess.run(
+        return subprocess.run(  # noqa: S603 - our own program, no shell
             [*program(), *arguments],
             capture_output=True,
             text=True,
