@@ -7,6 +7,7 @@
 Open ``service.py`` first.
 """
 
+from lienthong.units.agencies import Agency, AgencyCode, Generation, agencies
 from lienthong.units.models import Count, Level, Roll, Step, Unit
 from lienthong.units.names import fold
 from lienthong.units.service import (
@@ -21,11 +22,15 @@ from lienthong.units.service import (
 )
 
 __all__ = [
+    "Agency",
+    "AgencyCode",
     "Count",
+    "Generation",
     "Level",
     "Roll",
     "Step",
     "Unit",
+    "agencies",
     "children",
     "find",
     "fold",

@@ -96,7 +96,10 @@ def read_maps() -> tuple[list[OldRow], list[NewRow]]:
             connection.close()
     except sqlite3.Error as error:
         raise UnitDataMissing(package=CONVERSION_PACKAGE, reason=str(error)) from error
-    return [OldRow(*row) for row in old], [NewRow(*row[:4], (row[4], row[5])) for row in new]
+    return (
+        [OldRow(*row) for row in old],
+        [NewRow(a, b, c, d, (province, commune)) for a, b, c, d, province, commune in new],
+    )
 
 
 def read_conversion() -> Conversion:
