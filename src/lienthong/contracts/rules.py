@@ -45,7 +45,7 @@ def secret_problems(value: Any, name: str = "contract") -> Iterator[ContractErro
         for child in value:
             yield from secret_problems(child, name)
     elif isinstance(value, dict):
-        here = value["name"] if isinstance(value.get("name"), str) else name
+        here = str(value.get("name") or name)
         for mark in _marks(value):
             if is_state_secret(mark):
                 yield StateSecretField(field=here[:100], found=mark)
@@ -72,11 +72,11 @@ def dataset_problems(document: Mapping[str, Any]) -> Iterator[ContractError]:
     """Yield what our rules find in a document that satisfies the standard."""
     if not own_properties(document).get(properties.LEGAL_BASIS):
         yield LegalBasisMissing()
-    datasets = document.get("schema") or ()
+    datasets: list[Any] = document.get("schema") or []
     if len(datasets) != 1:
         yield DatasetCount(count=len(datasets))
         return
-    fields = datasets[0].get("properties") or ()
+    fields: list[Any] = datasets[0].get("properties") or []
     if len(fields) > MOST_FIELDS:
         yield ContractTooLarge(what="fields", limit=MOST_FIELDS)
         return

@@ -7,6 +7,7 @@ the schema and the model.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
@@ -39,12 +40,8 @@ def _validator() -> Any:
     from jsonschema import Draft201909Validator
     from open_data_contract_standard.model import OpenDataContractStandard
 
-    schema = OpenDataContractStandard.json_schema()
-    if isinstance(schema, str):
-        import json
-
-        schema = json.loads(schema)
-    return Draft201909Validator(schema)
+    model: Any = OpenDataContractStandard  # its method has no annotations
+    return Draft201909Validator(json.loads(model.json_schema()))
 
 
 def _first_errors(document: Mapping[str, Any]) -> list[Any]:

@@ -100,7 +100,7 @@ class FileSource:
         markers = ", ".join("?" * len(keys))
         key = _quoted(self._contract.key_field.column)
         text = f"SELECT {columns} FROM records WHERE {key} IN ({markers})"
-        rows = self._read(self._loaded.connection.cursor(), text, list(keys))
+        rows = self._read(self._loaded.connection.cursor(), text, self._bound(keys))
         return [dict(zip(names, row, strict=True)) for row in rows]
 
     def check(self) -> None:
@@ -113,6 +113,9 @@ class FileSource:
     def close(self) -> None:
         """See Source.close."""
         self._loaded.connection.close()
+
+    def _bound(self, keys: Sequence[KeyValue]) -> list[KeyValue]:
+        return list(map(str, keys)) if self._reader is _CSV else list(keys)
 
     def _read(self, cursor: duckdb.DuckDBPyConnection, text: str, keys: list[Any]) -> list[Any]:
         timer = threading.Timer(self._seconds, cursor.interrupt)

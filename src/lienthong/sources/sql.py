@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import lru_cache
+from itertools import repeat
 from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy
@@ -59,7 +60,7 @@ class SqlSource:
         size = next(size for size in BATCHES if len(keys) <= size)
         statement = self._statement(names, size)
         # Repeating a key inside IN (…) changes nothing, and lets sizes be few.
-        padded = (*keys, *keys[-1:] * (size - len(keys)))
+        padded = (*keys, *repeat(keys[-1], size - len(keys)))
         values = padded if statement.positional else dict(zip(statement.names, padded, strict=True))
         rows = self._guarded(lambda: self._read(statement.text, values))
         return [dict(zip(names, row, strict=True)) for row in rows]

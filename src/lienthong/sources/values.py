@@ -38,12 +38,17 @@ def release(field: Field) -> Release:
 
     The function returns None for None and raises ValueError for a value of another type.
     """
-    convert = _date_reader(field) if field.type is FieldType.DATE else _BY_TYPE[field.type]
+    convert = _date_reader(field) if field.date_format else release_standard(field.type)
 
     def release_value(value: Any) -> JsonValue:
         return None if value is None else convert(value)
 
     return release_value
+
+
+def release_standard(kind: FieldType) -> Release:
+    """Return the same for a value that is not None and not written in a format of its own."""
+    return _BY_TYPE[kind]
 
 
 def _string(value: Any) -> JsonValue:
@@ -107,10 +112,10 @@ def _boolean(value: Any) -> JsonValue:
 
 
 def _date_reader(field: Field) -> Release:
-    pattern = DATE_FORMATS[field.date_format] if field.date_format else None
+    pattern = DATE_FORMATS[field.date_format or "yyyy-MM-dd"]
 
     def read_date(value: Any) -> JsonValue:
-        if isinstance(value, str) and pattern:
+        if isinstance(value, str):
             # A day without a zone: only its date is kept.
             return datetime.strptime(value.strip(), pattern).date().isoformat()  # noqa: DTZ007
         return _date(value)
@@ -147,7 +152,7 @@ def _time(value: Any) -> JsonValue:
     if isinstance(value, str):
         value = time.fromisoformat(value.strip())
     if isinstance(value, timedelta) and timedelta(0) <= value < timedelta(days=1):  # MySQL
-        value = (datetime.min + value).time()
+        value = (datetime(1, 1, 1, tzinfo=UTC) + value).time()
     if not isinstance(value, time) or value.tzinfo is not None:
         raise ValueError("not a time of day")
     return value.isoformat()
@@ -158,6 +163,7 @@ _BY_TYPE: dict[FieldType, Release] = {
     FieldType.INTEGER: _integer,
     FieldType.NUMBER: _number,
     FieldType.BOOLEAN: _boolean,
+    FieldType.DATE: _date,
     FieldType.TIMESTAMP: _timestamp,
     FieldType.TIME: _time,
 }

@@ -1,0 +1,96 @@
+"""``lienthong contract``: look at contracts before they are used."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from lienthong.contracts.loading import contract_problems, load_contract
+from lienthong.contracts.models import Contract
+from lienthong.errors import ContractError
+
+app = typer.Typer(
+    help="Hợp đồng dữ liệu theo chuẩn ODCS. Data contracts (ODCS).", no_args_is_help=True
+)
+
+
+@app.callback()
+def contract() -> None:
+    """Hợp đồng dữ liệu theo chuẩn ODCS. Data contracts (ODCS)."""
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(help="Tệp ODCS (.odcs.yaml). ODCS file.")],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="In kết quả dạng JSON. Print JSON.")
+    ] = False,
+) -> None:
+    """Kiểm tra một hợp đồng dữ liệu và nêu mọi lỗi của nó.
+
+    Check a data contract and list everything that is wrong with it.
+
+    Ví dụ (example): lienthong contract check cong-dan.odcs.yaml
+    """
+    problems = contract_problems(file)
+    if as_json:
+        typer.echo(json.dumps(_report(file, problems), ensure_ascii=False))
+    elif problems:
+        _print_problems(file, problems)
+    else:
+        _print_contract(load_contract(file))
+    if problems:
+        raise typer.Exit(problems[0].exit_code)
+
+
+def _report(file: Path, problems: list[ContractError]) -> dict[str, object]:
+    if problems:
+        return {"file": str(file), "valid": False, "problems": list(map(_problem, problems))}
+    loaded = load_contract(file)
+    return {
+        "file": str(file),
+        "valid": True,
+        "problems": [],
+        "id": loaded.id,
+        "version": loaded.version,
+        "digest": loaded.digest,
+        "key": loaded.key,
+        "fields": {name: f.classification.value for name, f in loaded.fields.items()},
+    }
+
+
+def _problem(problem: ContractError) -> dict[str, str]:
+    return {
+        "code": problem.code,
+        "message_vi": problem.message("vi"),
+        "message_en": problem.message("en"),
+        "remedy_vi": problem.remedy("vi"),
+        "remedy_en": problem.remedy("en"),
+    }
+
+
+def _print_problems(file: Path, problems: list[ContractError]) -> None:
+    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    console.print(f"{file}: {len(problems)} lỗi (problems)", style="bold")
+    for problem in problems:
+        console.print(f"✗ [{problem.code}] {problem.message('vi')}")
+        console.print(f"  {problem.message('en')}", style="dim")
+        console.print(f"  → {problem.remedy('vi')}")
+        console.print(f"    {problem.remedy('en')}", style="dim")
+
+
+def _print_contract(loaded: Contract) -> None:
+    console = Console(highlight=False)
+    console.print(f"✓ {loaded.name} ({loaded.id} {loaded.version})", style="bold", markup=False)
+    table = Table("Trường (field)", "Kiểu (type)", "Phân loại (class)", "Cột (column)")
+    for name, field in loaded.fields.items():
+        mark = " *" if name == loaded.key else ""
+        table.add_row(name + mark, field.type.value, field.classification.value, field.column)
+    console.print(table)
+    basis = "; ".join(loaded.legal_basis)
+    console.print(f"* khóa (key)   Căn cứ (legal basis): {basis}", markup=False)
