@@ -142,6 +142,10 @@ class AgreementBook:
         assert best is not None  # an entry list is never empty
         return _denied(question, best[0].id, best[1])
 
+    def agreements(self) -> list[Agreement]:
+        """Return all agreements in the book."""
+        return [entry.agreement for entry in self._by_id.values()]
+
     def endpoints(self, consumer: str, service: str, now: datetime) -> tuple[Endpoint, ...]:
         """Return what ``consumer`` may call of ``service``, for X-Road's allowedMethods."""
         found: dict[Endpoint, None] = {}

@@ -26,8 +26,6 @@ from lienthong.agreements.patterns import Endpoint
 from lienthong.errors import InvalidAgreementDocument, InvalidIdentifier
 from lienthong.identity.identifiers import NodeId, ServiceId, SubsystemId
 
-DOCUMENT_TYPE = "lienthong-agreement-1"
-STATEMENT_TYPE = "lienthong-agreement-statement-1"
 # Signing keys also sign heads and messages; no text of another kind begins like this.
 _SIGNED_PREFIX = b"lienthong-agreement-statement-1\n"
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b\u2028\u2029\ufeff]")
@@ -104,7 +102,7 @@ class AgreementDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     ``daily_quota`` counts keys asked about in a calendar day of Vietnam.
     """
 
-    type: Literal["lienthong-agreement-1"] = DOCUMENT_TYPE
+    type: Literal["lienthong-agreement-1"] = "lienthong-agreement-1"
     id: str
     proposed_by: Party
     consumer: str
@@ -159,7 +157,7 @@ class AgreementDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
 class Statement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One side's signed word about one document, given by a node under its delegation."""
 
-    type: Literal["lienthong-agreement-statement-1"] = STATEMENT_TYPE
+    type: Literal["lienthong-agreement-statement-1"] = "lienthong-agreement-statement-1"
     agreement: str
     digest: Digest
     act: Act
