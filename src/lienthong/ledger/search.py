@@ -21,6 +21,7 @@ from sqlalchemy import Engine, delete, insert, or_, select
 
 from lienthong.errors import RecordNotFound
 from lienthong.ledger import tables
+from lienthong.ledger.erasure import decode_erased, is_erased, plain_fields
 from lienthong.ledger.heads import parse_time
 from lienthong.ledger.messages import Answer, EventRecord, Request
 from lienthong.ledger.records import Entry, EntryKind, Group, Located
@@ -164,6 +165,8 @@ def _is_party(party: str) -> Any:
 
 
 def _row(entry: Entry) -> tuple[dict[str, Any], Iterable[tuple[str, str]]]:
+    if is_erased(entry.message):
+        return _erased_row(entry), ()
     if entry.kind in (EntryKind.REQUEST_SENT, EntryKind.REQUEST_RECEIVED):
         request = _decode_request(entry.message)
         values = [("subject", subject) for subject in request.subjects]
@@ -198,6 +201,20 @@ def _answer_row(answer: Answer) -> dict[str, Any]:
         "outcome": answer.outcome,
         "reason": answer.reason,
         "status": answer.status,
+    }
+
+
+def _erased_row(entry: Entry) -> dict[str, Any]:
+    fields = plain_fields(decode_erased(entry.message).lines)
+    return {
+        "time_ms": milliseconds(parse_time(fields["lienthong-time"])),
+        "request_id": fields["x-road-request-id"],
+        "message_id": fields.get("x-road-id", ""),
+        "client": fields["x-road-client"],
+        "service": fields["x-road-service"],
+        "outcome": fields.get("lienthong-outcome", ""),
+        "reason": fields.get("lienthong-reason", ""),
+        "status": 0,
     }
 
 

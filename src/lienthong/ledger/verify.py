@@ -4,7 +4,7 @@
     report.groups, report.entries, report.problems
 
 What is checked, with the numbers of docs/protocols/0001-message.md §9:
-(1) each entry's leaf is the hash of its own message (skipped where personal parts were erased);
+(1) each entry's leaf is the hash of its own message, or of what was kept of an erased one;
 (2) each group's root is the root of its entries' leaves;
 (3) each group's subtrees and its head's root and size follow from the groups before it;
 (4) each head is signed by the node's key;
@@ -20,6 +20,7 @@ import msgspec
 
 from lienthong.errors import LienthongError
 from lienthong.identity.keys import PublicKey
+from lienthong.ledger.erasure import decode_erased, erased_leaf, is_erased
 from lienthong.ledger.heads import Head, parse_head, verify_head
 from lienthong.ledger.merkle import Frontier, build_levels, leaf_hash
 from lienthong.ledger.messages import (
@@ -110,11 +111,12 @@ def _group_problems(
 
 
 def _entry_problem(entry: Entry, report: Report) -> str:
-    if not entry.message:  # erased with its salts; the leaf still proves that it was there
-        report.erased += 1
-        return ""
     try:
-        if _decoders[entry.kind](entry.message) != entry.leaf:
+        if is_erased(entry.message):
+            report.erased += 1
+            if erased_leaf(entry.kind, decode_erased(entry.message)) != entry.leaf:
+                return "leaf does not follow from what was kept"
+        elif _decoders[entry.kind](entry.message) != entry.leaf:
             return "leaf does not follow from the message"
     except (msgspec.MsgspecError, ValueError):
         return "message cannot be read"

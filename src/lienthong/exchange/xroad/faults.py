@@ -100,7 +100,7 @@ def fault_response(fault: Fault, accept: str | None, spelling: str) -> Response:
         ("x-road-error", kind),
         ("lienthong-error", fault.code),
     ]
-    body = render(_FaultBody(kind, fault.message, fault.detail))
+    body = render(_FaultBody(kind, xml_text(fault.message), fault.detail))
     return Response(status=fault.status, headers=headers, body=Body.of(body))
 
 
@@ -111,7 +111,7 @@ def _as_json(body: _FaultBody) -> bytes:
 def _as_xml(body: _FaultBody) -> bytes:
     root = etree.Element("error")
     for name, text in body._asdict().items():
-        etree.SubElement(root, name).text = xml_text(text)
+        etree.SubElement(root, name).text = text
     return xml_bytes(root)
 
 

@@ -1,0 +1,139 @@
+"""Writing answers: made, logged and signed in one act; given again from the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from lienthong.errors import AnswerInDoubt
+from lienthong.exchange.core import Core
+from lienthong.exchange.once import Finished
+from lienthong.exchange.wire import encode_json
+from lienthong.exchange.xroad.faults import Fault, Place, fault_response
+from lienthong.ledger.committer import Committed
+from lienthong.ledger.merkle import build_levels, inclusion_path
+from lienthong.ledger.messages import (
+    ANSWER_COMMITMENTS,
+    PROTOCOL_VERSION,
+    Answer,
+    Request,
+    answer_leaf,
+    check_answer,
+    new_salts,
+)
+from lienthong.ledger.records import CommittedGroup, Entry, EntryKind, Group, Located
+from lienthong.transport.messages import Body, Headers
+
+DEFAULT_ACCEPT = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a request: the answer's content and why it is what it is."""
+
+    outcome: str  # answered | refused | failed | in-doubt
+    status: int
+    headers: Headers
+    body: Body
+    reason: str
+    agreement: str = ""
+    purpose: str = ""
+    known_service: bool = field(default=True)
+
+
+def fault_outcome(
+    core: Core, fault: Fault, outcome: str, accept: str | None, agreement: str = ""
+) -> Outcome:
+    """An outcome whose content is an X-Road fault."""
+    response = fault_response(fault, accept or DEFAULT_ACCEPT, core.settings.error_spelling)
+    return Outcome(outcome, response.status, response.headers, response.body, fault.code, agreement)
+
+
+class AnswerWriter:
+    """Signs answers through the ledger."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    async def write(
+        self, request: Request, leaf: bytes, outcome: Outcome, mode: str
+    ) -> tuple[Finished, Committed]:
+        """Log and sign an answer; it may be sent when this returns."""
+        core = self._core
+        answer = self._answer(request, leaf, outcome)
+        check_answer(answer)
+        json = encode_json(answer)
+        body, body_file = await core.bodies.keep(
+            outcome.body, mode, request.request_id, "answer-sent"
+        )
+        committed = await core.committer.record(
+            Entry(EntryKind.ANSWER_SENT, answer_leaf(answer), json, body_file=body_file), body
+        )
+        return Finished(json, committed.proof_json(), outcome.body), committed
+
+    def _answer(self, request: Request, leaf: bytes, outcome: Outcome) -> Answer:
+        core = self._core
+        return Answer(
+            version=PROTOCOL_VERSION,
+            request_id=request.request_id,
+            request_leaf=leaf,
+            client=request.client,
+            service=request.service,
+            sender=core.node,
+            receiver=request.sender,
+            agreement=outcome.agreement,
+            purpose=outcome.purpose,
+            reason=outcome.reason,
+            outcome=outcome.outcome,
+            time=core.now_text(),
+            status=outcome.status,
+            headers=tuple(outcome.headers),
+            body=outcome.body.sha256(),
+            body_bytes=outcome.body.size,
+            salts=new_salts(ANSWER_COMMITMENTS),
+        )
+
+    async def in_doubt(self, request: Request, leaf: bytes) -> Finished:
+        """A signed statement that nobody knows whether the request was executed."""
+        error = AnswerInDoubt(request_id=request.request_id)
+        fault = Fault.of(error, Place.PROVIDER, request.request_id, self._core.settings.language)
+        outcome = fault_outcome(self._core, fault, "in-doubt", None)
+        finished, _ = await self.write(request, leaf, outcome, "none")
+        return finished
+
+    async def again(self, located: Located, request: Request, leaf: bytes) -> Finished:
+        """The same answer once more, from the ledger; in doubt when its body is not kept."""
+        loop = asyncio.get_running_loop()
+        finished = await loop.run_in_executor(None, self._from_ledger, located)
+        return finished or await self.in_doubt(request, leaf)
+
+    def _from_ledger(self, located: Located) -> Finished | None:
+        core = self._core
+        group = core.store.group(located.place)
+        entry = group.entries[located.index]
+        body = group.bodies.get(located.index)
+        kept = core.bodies.open(entry.body_file) if entry.body_file else Body.of(body or b"")
+        if kept is None or kept.sha256() != _digest_of(entry.message):
+            return None
+        proof = stored_group(core, group).proof_json(located.index)
+        return Finished(entry.message, proof, kept)
+
+    @staticmethod
+    def located(committed: Committed) -> Located:
+        return Located(committed.place, committed.index)
+
+
+def stored_group(core: Core, group: Group) -> CommittedGroup:
+    """A group read back from disk, able to make proofs again (as the last leaf of its head)."""
+    path = inclusion_path(
+        lambda level, i: core.store.subtree(group.epoch, level, i),
+        group.position,
+        group.position + 1,
+    )
+    return CommittedGroup(build_levels([e.leaf for e in group.entries]), path, group.head)
+
+
+def _digest_of(message: bytes) -> bytes:
+    from msgspec.json import decode
+
+    return decode(message, type=Answer).body

@@ -1,0 +1,343 @@
+"""The client edge: an agency's own system asks through its node (X-Road REST).
+
+The numbers are those of docs/protocols/0001-message.md §6:
+(1) read the request; (2) is this system one of ours, connected as agreed; (3) which node
+answers for the service; (4) write the message; (5) log and sign it, on disk; (6) send it,
+again if the connection breaks — the provider executes it once; (7) verify the answer;
+(8) log that it was received; (9) hand it over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from typing import NamedTuple
+
+from lienthong.agreements.paths import normalise_path
+from lienthong.directory.view import DirectoryView
+from lienthong.errors import (
+    AnswerInDoubt,
+    ConnectFailed,
+    DigestMismatch,
+    InconsistentAnswer,
+    LienthongError,
+    NodeDraining,
+    NodeUnreachable,
+    TimedOut,
+    TransportError,
+    UnknownService,
+)
+from lienthong.events import log_event
+from lienthong.exchange.clients import ClientRegistry
+from lienthong.exchange.core import Core
+from lienthong.exchange.faults import PeerFault, read_peer_fault
+from lienthong.exchange.subjects import subjects_of
+from lienthong.exchange.wire import (
+    MESSAGE_PATH,
+    Signed,
+    encode_json,
+    message_headers,
+    read_answer,
+)
+from lienthong.exchange.xroad.faults import Fault, Place, fault_response, language_of
+from lienthong.exchange.xroad.headers import (
+    XRoadHeaders,
+    encoded,
+    request_headers,
+    response_headers,
+)
+from lienthong.exchange.xroad.metaservices import ClientList
+from lienthong.exchange.xroad.paths import (
+    ServiceTarget,
+    check_method,
+    is_list_clients,
+    parse_service_target,
+)
+from lienthong.exchange.xroad.request_hash import request_hash, request_header_part
+from lienthong.ledger.messages import (
+    PROTOCOL_VERSION,
+    REQUEST_COMMITMENTS,
+    Request,
+    acknowledged_leaf,
+    answer_leaf,
+    check_request,
+    new_salts,
+    request_leaf,
+)
+from lienthong.ledger.records import Entry, EntryKind
+from lienthong.transport.client import Address
+from lienthong.transport.messages import Request as HttpRequest
+from lienthong.transport.messages import Response as HttpResponse
+
+RESEND_PAUSES_SECONDS = (0.05, 0.2, 0.5, 1.0, 2.0)
+# Fields of the message of their own: they are committed to apart from the other headers.
+_OWN_FIELDS = frozenset(
+    {
+        "x-road-client",
+        "x-road-id",
+        "x-road-userid",
+        "x-road-issue",
+        "x-road-represented-party",
+        "x-road-request-id",
+        "x-road-security-server",
+        "lienthong-purpose",
+    }
+)
+
+logger = logging.getLogger("lienthong.exchange.consumer")
+
+
+class _Call(NamedTuple):
+    """One request of a client system, read and checked."""
+
+    http: HttpRequest
+    target: ServiceTarget
+    xroad: XRoadHeaders
+    view: DirectoryView
+
+
+class _Sent(NamedTuple):
+    """A request that is in the ledger."""
+
+    message: Request
+    leaf: bytes
+    http: HttpRequest
+
+
+class ConsumerEdge:
+    """Answers the agency's own systems."""
+
+    def __init__(self, core: Core, clients: ClientRegistry) -> None:
+        self._core = core
+        self._clients = clients
+        self._client_list = ClientList()
+        self._addresses: dict[str, Address] = {}
+
+    async def handle(self, request: HttpRequest) -> HttpResponse:
+        """Answer one request; every error becomes an X-Road fault with an id in the log."""
+        self._core.in_flight += 1
+        started = time.perf_counter()
+        try:
+            return await self._answer(request, started)
+        except PeerFault as fault:
+            return self._fault_response(request, fault.fault)
+        except LienthongError as error:
+            return self._refuse(request, error)
+        finally:
+            self._core.in_flight -= 1
+
+    async def _answer(self, request: HttpRequest, started: float) -> HttpResponse:
+        core = self._core
+        if core.draining:
+            raise NodeDraining()
+        view = core.directory.view
+        if is_list_clients(request.target):
+            return self._client_list.response(view, request.query, request.header("accept"))
+        # (1)
+        target = parse_service_target(request.target)
+        check_method(request.method, target.metaservice)
+        xroad = XRoadHeaders.read(request.headers, view.instance)
+        call = _Call(request, target, xroad, view)
+        # (2)
+        self._clients.check(str(xroad.client), request.connection)
+        # (3) – (8)
+        sent, answer, response = await self._exchange(call)
+        # (9)
+        headers = response_headers(
+            list(answer.message.headers),
+            xroad,
+            target.service,
+            sent.message.request_id,
+            self._request_hash(call, sent.message.request_id),
+        )
+        core.observer.exchanged(
+            "consumer",
+            sent.message.service,
+            answer.message.outcome,
+            time.perf_counter() - started,
+            response.body.size,
+            request.body.size,
+        )
+        return HttpResponse(answer.message.status, headers, response.body)
+
+    def _request_hash(self, call: _Call, request_id: str) -> str:
+        headers = request_headers(call.http.headers, call.xroad, request_id)
+        part = request_header_part(call.http.method, call.http.target, headers)
+        return request_hash(part, call.http.body)
+
+    async def _exchange(self, call: _Call) -> tuple[_Sent, Signed, HttpResponse]:
+        """Try the provider's nodes in turn until one could be connected to."""
+        failure: LienthongError | None = None
+        for node in self._nodes(call):
+            sent = await self._log_request(call, node)
+            try:
+                response = await self._send(call, sent, node)
+            except ConnectFailed as error:
+                log_event(
+                    logger,
+                    logging.WARNING,
+                    "exchange.node_unreachable",
+                    request_id=sent.message.request_id,
+                    node=node,
+                    reason=str(error),
+                )
+                failure = error
+                continue
+            answer = await self._take_answer(call, sent, response)
+            return sent, answer, response
+        raise NodeUnreachable(service=str(call.target.service)) from failure
+
+    def _nodes(self, call: _Call) -> tuple[str, ...]:
+        # (3)
+        provider = str(call.target.service.provider)
+        wanted = call.xroad.security_server
+        nodes = call.view.nodes_of(provider)
+        if wanted is not None:
+            nodes = tuple(node for node in nodes if node == str(wanted))
+        if not nodes:
+            call.view.member(str(call.target.service.provider.member))  # UnknownMember, if so
+            raise UnknownService(service=str(call.target.service))
+        return nodes
+
+    async def _log_request(self, call: _Call, node: str) -> _Sent:
+        # (4)
+        core, xroad, http = self._core, call.xroad, call.http
+        path = call.target.path
+        party = xroad.represented_party
+        message = Request(
+            version=PROTOCOL_VERSION,
+            request_id=str(uuid.uuid4()),
+            message_id=xroad.id,
+            client=str(xroad.client),
+            service=str(call.target.service),
+            sender=core.node,
+            receiver=node,
+            represented_party=""
+            if party is None
+            else http.header("x-road-represented-party") or "",
+            purpose=xroad.purpose or "",
+            time=core.now_text(),
+            method=http.method,
+            path=path,
+            query=call.target.query,
+            user=xroad.user_id or "",
+            dossier=xroad.issue or "",
+            subjects=subjects_of(http.method, path, http.body),
+            headers=tuple(
+                pair
+                for pair in request_headers(http.headers, xroad, "")
+                if pair[0] not in _OWN_FIELDS
+            ),
+            body=http.body.sha256(),
+            body_bytes=http.body.size,
+            salts=new_salts(REQUEST_COMMITMENTS),
+        )
+        check_request(message)
+        leaf = request_leaf(message)
+        json = encode_json(message)
+        # (5)
+        body, body_file = await core.bodies.keep(
+            http.body, core.settings.log_bodies, message.request_id, "request-sent"
+        )
+        committed = await core.committer.record(
+            Entry(EntryKind.REQUEST_SENT, leaf, json, body_file=body_file), body
+        )
+        headers = message_headers(json, committed.proof_json())
+        return _Sent(message, leaf, HttpRequest("POST", MESSAGE_PATH, headers, http.body))
+
+    async def _send(self, call: _Call, sent: _Sent, node: str) -> HttpResponse:
+        # (6) The same signed message each time: the provider's node knows its id.
+        core = self._core
+        address = self._address(node, call.view)
+        deadline = time.monotonic() + core.settings.service_timeout_seconds
+        for pause in (*RESEND_PAUSES_SECONDS, None):
+            left = deadline - time.monotonic()
+            try:
+                return await core.transport.send(address, sent.http, timeout_seconds=max(left, 0.1))
+            except ConnectFailed:
+                if pause == RESEND_PAUSES_SECONDS[0]:
+                    raise  # nothing of it was ever sent: another node may be asked
+                failure: TransportError | None = None
+            except TimedOut as error:
+                raise AnswerInDoubt(request_id=sent.message.request_id) from error
+            except TransportError as error:
+                failure = error
+                log_event(
+                    logger,
+                    logging.WARNING,
+                    "exchange.sent_again",
+                    request_id=sent.message.request_id,
+                    reason=str(error),
+                )
+            if pause is None or time.monotonic() + pause > deadline:
+                break
+            await asyncio.sleep(pause)
+        raise AnswerInDoubt(request_id=sent.message.request_id) from failure
+
+    def _address(self, node: str, view: DirectoryView) -> Address:
+        url = view.node(node).addresses[0]
+        address = self._addresses.get(url)
+        if address is None:
+            address = self._addresses[url] = Address.parse(url)
+        return address
+
+    async def _take_answer(self, call: _Call, sent: _Sent, response: HttpResponse) -> Signed:
+        # (7)
+        core, message, view = self._core, sent.message, self._core.directory.view
+        if response.connection is None:
+            raise InconsistentAnswer(reason="no connection")
+        core.check_peer(response.connection, message.receiver, view)
+        if response.status != 200:
+            raise read_peer_fault(response)
+        signed = read_answer(response)
+        answer = signed.message
+        said = (answer.request_id, answer.request_leaf, answer.client, answer.service)
+        if said != (message.request_id, sent.leaf, message.client, message.service):
+            raise InconsistentAnswer(reason="the answer is to another request")
+        if (answer.sender, answer.receiver) != (message.receiver, core.node):
+            raise InconsistentAnswer(reason="the answer is between other nodes")
+        view.check_delegation(
+            str(call.target.service.provider.member), answer.sender, core.clock.now()
+        )
+        leaf = answer_leaf(answer)
+        head = core.checker.check(signed.proof, leaf, answer.sender, view)
+        core.see_head(head, signed.proof.head)
+        if answer.body_bytes != response.body.size or answer.body != response.body.sha256():
+            raise DigestMismatch(request_id=message.request_id)
+        # (8)
+        body, body_file = await core.bodies.keep(
+            response.body, core.settings.log_bodies, message.request_id, "answer-received"
+        )
+        committed = await core.committer.record(
+            Entry(
+                EntryKind.ANSWER_RECEIVED,
+                acknowledged_leaf(leaf),
+                signed.json,
+                signed.proof_json,
+                body_file,
+            ),
+            body,
+        )
+        core.receipts.owe(answer.sender, committed, leaf)
+        return signed
+
+    def _refuse(self, request: HttpRequest, error: LienthongError) -> HttpResponse:
+        error_id = str(uuid.uuid4())
+        self._core.observer.refused("consumer", error.code)
+        log_event(
+            logger,
+            logging.WARNING,
+            "exchange.refused",
+            error_id=error_id,
+            code=error.code,
+            reason=str(error),
+        )
+        language = language_of(
+            request.header("accept-language"), default=self._core.settings.language
+        )
+        return self._fault_response(request, Fault.of(error, Place.CONSUMER, error_id, language))
+
+    def _fault_response(self, request: HttpRequest, fault: Fault) -> HttpResponse:
+        return fault_response(fault, request.header("accept"), self._core.settings.error_spelling)

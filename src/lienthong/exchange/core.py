@@ -1,0 +1,127 @@
+"""What both edges of a node share: its identity, trust, ledger and way to other nodes."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from lienthong.directory.view import DirectoryView
+from lienthong.errors import ForeignMessage, LedgerForked, MessageExpired
+from lienthong.events import log_event
+from lienthong.exchange.bodies import BodyKeeper
+from lienthong.exchange.receipts import ReceiptsOwed
+from lienthong.ledger.clock import Clock
+from lienthong.ledger.committer import Committer
+from lienthong.ledger.heads import Head, format_time, parse_time
+from lienthong.ledger.peers import PeerBook
+from lienthong.ledger.proofs import ProofChecker
+from lienthong.ledger.store import LedgerStore
+from lienthong.settings import Settings
+from lienthong.transport.client import Transport
+from lienthong.transport.messages import Connection
+
+logger = logging.getLogger("lienthong.exchange")
+
+
+class DirectorySource(Protocol):
+    """Where the current directory comes from."""
+
+    @property
+    def view(self) -> DirectoryView: ...
+
+
+class Observer(Protocol):
+    """Who is told of each exchange, for metrics."""
+
+    def exchanged(
+        self, role: str, service: str, outcome: str, seconds: float, received: int, sent: int
+    ) -> None: ...
+
+    def refused(self, role: str, code: str) -> None: ...
+
+
+class NullObserver:
+    """Tells nobody."""
+
+    def exchanged(
+        self, role: str, service: str, outcome: str, seconds: float, received: int, sent: int
+    ) -> None:
+        return None
+
+    def refused(self, role: str, code: str) -> None:
+        return None
+
+
+@dataclass(slots=True)
+class Core:
+    """The parts of one running node that its edges work with."""
+
+    node: str
+    settings: Settings
+    directory: DirectorySource
+    clock: Clock
+    store: LedgerStore
+    committer: Committer
+    peers: PeerBook
+    transport: Transport
+    bodies: BodyKeeper
+    receipts: ReceiptsOwed
+    checker: ProofChecker = field(default_factory=ProofChecker)
+    observer: Observer = field(default_factory=NullObserver)
+    draining: bool = False
+    in_flight: int = 0
+    _bound: dict[Connection, tuple[str, DirectoryView, float]] = field(default_factory=dict)
+
+    def now_text(self) -> str:
+        """The node's time in the protocol's form."""
+        return format_time(self.clock.now())
+
+    def check_peer(self, connection: Connection, node: str, view: DirectoryView) -> None:
+        """Check that the TLS peer is ``node`` by the directory; kept for a minute a connection.
+
+        Raises ForeignMessage, CertificateNotAccepted, UnknownNode.
+        """
+        bound = self._bound.get(connection)
+        tick = time.monotonic()
+        if bound is not None and bound[0] == node and bound[1] is view and tick < bound[2]:
+            return
+        if connection.peer_certificate is None:
+            raise ForeignMessage(reason="no certificate on the connection")
+        view.check_certificate(node, connection.peer_certificate, self.clock.now())
+        if len(self._bound) > 10_000:
+            self._bound.clear()
+        self._bound[connection] = (node, view, tick + 60.0)
+
+    def check_time(self, text: str, what: str) -> datetime:
+        """Refuse a message that is too old or from the future. Raises MessageExpired."""
+        try:
+            sent = parse_time(text)
+        except ValueError as error:
+            raise MessageExpired(time=text[:30], reason="not a time") from error
+        now = self.clock.now()
+        skew = timedelta(seconds=self.settings.clock_skew_seconds)
+        lifetime = timedelta(seconds=self.settings.message_lifetime_seconds)
+        if sent > now + skew:
+            raise MessageExpired(time=text, reason=f"{what} is from the future")
+        if sent < now - lifetime - skew:
+            raise MessageExpired(time=text, reason=f"{what} is too old")
+        return sent
+
+    def see_head(self, head: Head, note: str) -> None:
+        """Remember another node's head; a fork is reported and refused."""
+        try:
+            self.peers.see(head, note)
+        except LedgerForked:
+            log_event(logger, logging.CRITICAL, "ledger.fork_seen", origin=head.origin)
+            raise
+
+    @property
+    def remembered(self) -> timedelta:
+        """How long a request id must be remembered: as long as its message could be accepted."""
+        settings = self.settings
+        return timedelta(
+            seconds=settings.message_lifetime_seconds + 2 * settings.clock_skew_seconds
+        )

@@ -1,0 +1,161 @@
+"""Everything that other nodes may ask of this one, by path.
+
+POST /lienthong/1/message       a request of one of their clients          → provider.py
+POST /lienthong/1/agreements    an agreement or a statement about one      → agreements
+POST /lienthong/1/receipts      acknowledgements of answers that we gave
+GET  /lienthong/1/head          our newest head
+GET  /lienthong/1/consistency?epoch=0&first=5&second=9    that our ledger only grew
+GET  /lienthong/1/directory/…   our copy of the directory (it proves itself)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Awaitable, Callable
+from hashlib import sha256
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from lienthong.errors import (
+    BodyTooLarge,
+    ForeignMessage,
+    LienthongError,
+    MessageMalformed,
+    RecordNotFound,
+    UnknownPath,
+)
+from lienthong.events import log_event
+from lienthong.exchange import wire
+from lienthong.exchange.core import Core
+from lienthong.exchange.faults import peer_fault_response
+from lienthong.exchange.provider import ProviderEdge
+from lienthong.exchange.receipts import LARGEST_PARCEL, check_receipt, decode_parcel
+from lienthong.ledger.merkle import consistency_path
+from lienthong.ledger.receipt_store import ReceiptStore
+from lienthong.transport.messages import Body, Handler, Request, Response
+
+LARGEST_AGREEMENT = 1_048_576  # bytes
+
+Receiver = Callable[[str, bytes], Awaitable[bytes]]
+
+logger = logging.getLogger("lienthong.exchange.peer")
+
+
+class PeerEdge:
+    """Routes what other nodes ask."""
+
+    def __init__(
+        self,
+        core: Core,
+        provider: ProviderEdge,
+        receipts: ReceiptStore,
+        receive_agreement: Receiver,
+        directory_files: Handler,
+    ) -> None:
+        self._core = core
+        self._provider = provider
+        self._receipts = receipts
+        self._receive_agreement = receive_agreement
+        self._directory_files = directory_files
+        self._nodes: dict[bytes, str] = {}
+        self._routes: dict[tuple[str, str], Handler] = {
+            ("POST", wire.AGREEMENTS_PATH): self._agreements,
+            ("POST", wire.RECEIPTS_PATH): self._take_receipts,
+            ("GET", wire.HEAD_PATH): self._head,
+            ("GET", wire.CONSISTENCY_PATH): self._consistency,
+        }
+
+    async def handle(self, request: Request) -> Response:
+        if request.target == wire.MESSAGE_PATH and request.method == "POST":
+            return await self._provider.handle(request)
+        try:
+            return await self._other(request)
+        except LienthongError as error:
+            error_id = str(uuid.uuid4())
+            log_event(logger, logging.WARNING, "peer.refused", error_id=error_id, reason=str(error))
+            return peer_fault_response(error, error_id, self._core.settings.language)
+
+    async def _other(self, request: Request) -> Response:
+        route = self._routes.get((request.method, request.path))
+        if route is not None:
+            return await route(request)
+        if request.path.startswith(wire.DIRECTORY_PATH + "/"):
+            target = request.target.removeprefix(wire.DIRECTORY_PATH)
+            return await self._directory_files(Request(request.method, target, request.headers))
+        raise UnknownPath(path=request.path[:100])
+
+    def _peer(self, request: Request) -> str:
+        """The node at the other end, by its certificate. Raises ForeignMessage."""
+        certificate = request.connection.peer_certificate
+        if certificate is None:
+            raise ForeignMessage(reason="no certificate on the connection")
+        view = self._core.directory.view
+        node = view.node_of_certificate(sha256(certificate).hexdigest())
+        if node is None:
+            raise ForeignMessage(reason="the certificate is not in the directory")
+        self._core.check_peer(request.connection, node, view)
+        return node
+
+    async def _agreements(self, request: Request) -> Response:
+        if request.body.size > LARGEST_AGREEMENT:
+            raise BodyTooLarge(limit=LARGEST_AGREEMENT)
+        reply = await self._receive_agreement(self._peer(request), request.body.read())
+        return _json(reply)
+
+    async def _take_receipts(self, request: Request) -> Response:
+        if request.body.size > LARGEST_PARCEL:
+            raise BodyTooLarge(limit=LARGEST_PARCEL)
+        sender, core = self._peer(request), self._core
+        try:
+            parcel = decode_parcel(request.body.read())
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise MessageMalformed(reason="receipts") from error
+        taken = 0
+        for receipt in parcel:
+            head, acknowledged = check_receipt(receipt, sender, core.checker, core.directory.view)
+            core.see_head(head, receipt.head)
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(None, self._receipts.put, acknowledged, core.clock.now())
+            taken += len(acknowledged)
+        return _json(msgspec.json.encode({"taken": taken}))
+
+    async def _head(self, request: Request) -> Response:
+        self._peer(request)
+        note = self._core.committer.head_note
+        if not note:
+            raise RecordNotFound(name="head")
+        return Response(
+            200, [("content-type", "text/plain; charset=utf-8")], Body.of(note.encode())
+        )
+
+    async def _consistency(self, request: Request) -> Response:
+        self._peer(request)
+        epoch, first, second = _numbers(request.query)
+        store = self._core.store
+        loop = asyncio.get_running_loop()
+        size = await loop.run_in_executor(None, store.size, epoch)
+        if not 0 < first <= second <= size:
+            raise RecordNotFound(name=f"tree of {second} groups in epoch {epoch}")
+
+        def prove() -> list[bytes]:
+            return consistency_path(lambda level, i: store.subtree(epoch, level, i), first, second)
+
+        return _json(msgspec.json.encode(await loop.run_in_executor(None, prove)))
+
+
+def _numbers(query: str) -> tuple[int, int, int]:
+    try:
+        values = dict(parse_qsl(query, strict_parsing=True, max_num_fields=3))
+        epoch, first, second = (int(values[name]) for name in ("epoch", "first", "second"))
+    except (ValueError, KeyError) as error:
+        raise MessageMalformed(reason="epoch, first and second are wanted") from error
+    if not 0 <= epoch < 1 << 20 or not 0 <= first <= second < 1 << 40:
+        raise MessageMalformed(reason="epoch, first or second out of range")
+    return epoch, first, second
+
+
+def _json(content: bytes) -> Response:
+    return Response(200, [("content-type", "application/json; charset=utf-8")], Body.of(content))

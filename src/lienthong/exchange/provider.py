@@ -1,0 +1,198 @@
+"""The peer edge: another node asks one of our services.
+
+The numbers are those of docs/protocols/0001-message.md §7:
+(1) read the message; (2) it is meant for us and comes from the node it names; (3) the sender may
+speak for the client, and we for the provider; (4) its proof and the signature under it; (5) its
+time; (6) its body; (7) executed at most once; (8) log that it was received, on disk; (9) may
+this client ask this; (10) ask the source; (11) log and sign the answer; (12) send it.
+
+Up to (7) the sender is not yet known to be who it says: errors go back unsigned. From (8) on
+every outcome, a refusal too, is a signed answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+
+from lienthong.directory.view import DirectoryView
+from lienthong.errors import (
+    DigestMismatch,
+    ForeignMessage,
+    InvalidIdentifier,
+    LienthongError,
+    MessageMalformed,
+    NodeDraining,
+)
+from lienthong.events import log_event
+from lienthong.exchange.answers import AnswerWriter, Outcome
+from lienthong.exchange.core import Core
+from lienthong.exchange.execution import Execution
+from lienthong.exchange.faults import peer_fault_response
+from lienthong.exchange.once import Done, Finished, InDoubt, OnceRegister
+from lienthong.exchange.wire import Signed, message_headers, read_request
+from lienthong.exchange.xroad.faults import language_of
+from lienthong.identity.identifiers import NodeId, ServiceId, SubsystemId
+from lienthong.ledger.messages import Request, received_leaf, request_leaf
+from lienthong.ledger.records import Entry, EntryKind
+from lienthong.transport.messages import Request as HttpRequest
+from lienthong.transport.messages import Response as HttpResponse
+
+logger = logging.getLogger("lienthong.exchange.provider")
+
+
+class ProviderEdge:
+    """Answers other nodes."""
+
+    def __init__(
+        self, core: Core, execution: Execution, answers: AnswerWriter, once: OnceRegister
+    ) -> None:
+        self._core = core
+        self._execution = execution
+        self._answers = answers
+        self._once = once
+        self._parties: dict[tuple[str, str, str], tuple[str, str]] = {}
+
+    async def handle(self, http: HttpRequest) -> HttpResponse:
+        """Answer one message; the HTTP status is 200 for every signed answer."""
+        self._core.in_flight += 1
+        started = time.perf_counter()
+        try:
+            finished = await self._answer(http, started)
+            # (12)
+            return HttpResponse(
+                200, message_headers(finished.message, finished.proof), finished.body
+            )
+        except LienthongError as error:
+            return self._refuse_unsigned(http, error)
+        finally:
+            self._core.in_flight -= 1
+
+    async def _answer(self, http: HttpRequest, started: float) -> Finished:
+        core = self._core
+        if core.draining:
+            raise NodeDraining()
+        view = core.directory.view
+        # (1)
+        signed = read_request(http)
+        request: Request = signed.message
+        self._check_sender(request, http, view)  # (2), (3)
+        # (4)
+        leaf = request_leaf(request)
+        head = core.checker.check(signed.proof, leaf, request.sender, view)
+        core.see_head(head, signed.proof.head)
+        core.check_time(request.time, "the request")  # (5)
+        # (6)
+        if request.body_bytes != http.body.size or request.body != http.body.sha256():
+            raise DigestMismatch(request_id=request.request_id)
+        # (7)
+        known = self._once.begin(request.request_id, leaf, core.clock.now())
+        if known is None:
+            return await self._execute_once(http, signed, leaf, started)
+        if isinstance(known, Done):
+            return self._recent(request) or await self._answers.again(known.located, request, leaf)
+        if isinstance(known, InDoubt):
+            return await self._answers.in_doubt(request, leaf)
+        return await asyncio.shield(known.answer)
+
+    def _recent(self, request: Request) -> Finished | None:
+        return self._once.recent(request.request_id)
+
+    def _check_sender(self, request: Request, http: HttpRequest, view: DirectoryView) -> None:
+        core = self._core
+        # (2)
+        if request.receiver != core.node:
+            raise ForeignMessage(reason=f"it is meant for the node {request.receiver[:100]}")
+        core.check_peer(http.connection, request.sender, view)
+        # (3)
+        consumer, provider = self._members(request, view.instance)
+        now = core.clock.now()
+        view.check_delegation(consumer, request.sender, now)
+        view.check_delegation(provider, core.node, now)
+
+    def _members(self, request: Request, instance: str) -> tuple[str, str]:
+        """The members on both sides; identifiers of other instances are refused."""
+        key = (request.client, request.service, request.sender)
+        known = self._parties.get(key)
+        if known is None:
+            try:
+                client = SubsystemId(*request.client.split("/"))
+                service = ServiceId(*request.service.split("/"))
+                sender = NodeId(*request.sender.split("/"))
+            except (InvalidIdentifier, TypeError) as error:
+                raise MessageMalformed(reason="identifier of client, service or sender") from error
+            if {client.instance, service.instance, sender.instance} != {instance}:
+                raise ForeignMessage(reason="it belongs to another instance")
+            known = str(client.member), str(service.provider.member)
+            if len(self._parties) > 10_000:
+                self._parties.clear()
+            self._parties[key] = known
+        return known
+
+    async def _execute_once(
+        self, http: HttpRequest, signed: Signed, leaf: bytes, started: float
+    ) -> Finished:
+        core, request = self._core, signed.message
+        # (8)
+        try:
+            mode = self._execution.logging_of(request.service)
+            body, body_file = await core.bodies.keep(
+                http.body, mode, request.request_id, "request-received"
+            )
+            await core.committer.record(
+                Entry(
+                    EntryKind.REQUEST_RECEIVED,
+                    received_leaf(leaf),
+                    signed.json,
+                    signed.proof_json,
+                    body_file,
+                ),
+                body,
+            )
+        except BaseException:
+            self._once.abandon(request.request_id)  # nothing was executed
+            raise
+        try:
+            # (9), (10)
+            outcome = await self._execution.run(request, http)
+            # (11)
+            finished = await self._finish(request, leaf, outcome, mode)
+        except BaseException:
+            self._once.doubt(request.request_id)
+            raise
+        core.observer.exchanged(
+            "provider",
+            request.service if outcome.known_service else "unknown",
+            outcome.outcome,
+            time.perf_counter() - started,
+            http.body.size,
+            finished.body.size,
+        )
+        return finished
+
+    async def _finish(self, request: Request, leaf: bytes, outcome: Outcome, mode: str) -> Finished:
+        finished, committed = await self._answers.write(request, leaf, outcome, mode)
+        self._once.finish(
+            request.request_id,
+            finished,
+            self._answers.located(committed),
+            keep=mode != "full",
+        )
+        return finished
+
+    def _refuse_unsigned(self, http: HttpRequest, error: LienthongError) -> HttpResponse:
+        error_id = str(uuid.uuid4())
+        self._core.observer.refused("provider", error.code)
+        log_event(
+            logger,
+            logging.WARNING,
+            "peer.refused",
+            error_id=error_id,
+            code=error.code,
+            reason=str(error),
+            peer=http.connection.peer_address,
+        )
+        language = language_of(http.header("accept-language"), self._core.settings.language)
+        return peer_fault_response(error, error_id, language)

@@ -1,0 +1,109 @@
+"""Delivery is proven too: the consumer's ledger acknowledges each answer it received.
+
+The acknowledgement lies in the consumer's tree (``acknowledged_leaf``). From time to time the
+consumer's node sends, for each group, the group's leaf hashes and which of them acknowledge
+which answers; hashes of other parties' leaves say nothing of them (they are salted).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, NamedTuple
+
+import msgspec
+
+from lienthong.directory.view import DirectoryView
+from lienthong.errors import MessageMalformed, ProofInvalid
+from lienthong.ledger.committer import Committed
+from lienthong.ledger.heads import Head
+from lienthong.ledger.merkle import HASH_BYTES, build_levels, path_in
+from lienthong.ledger.messages import acknowledged_leaf
+from lienthong.ledger.proofs import ProofChecker
+from lienthong.ledger.records import CommittedGroup, Proof, split_hashes
+
+MOST_OWED = 100_000  # a peer that is away for long costs memory only up to here
+MOST_GROUPS_A_PARCEL = 200
+LARGEST_PARCEL = 16 * 1024 * 1024
+
+
+class GroupReceipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Acknowledgements in one group: which leaf acknowledges which answer's leaf."""
+
+    head: Annotated[str, msgspec.Meta(max_length=8192)]
+    tree: bytes
+    leaves: Annotated[bytes, msgspec.Meta(min_length=32)]
+    answers: Annotated[tuple[tuple[int, bytes], ...], msgspec.Meta(max_length=1024)]
+
+
+class Acknowledgement(NamedTuple):
+    """One answer's leaf and the proof that the consumer's tree acknowledges it."""
+
+    answer_leaf: bytes
+    proof: Proof
+
+
+decode_parcel = msgspec.json.Decoder(tuple[GroupReceipt, ...]).decode
+
+
+class ReceiptsOwed:
+    """What is to be acknowledged to each provider's node. Event loop only."""
+
+    def __init__(self) -> None:
+        self._owed: dict[str, dict[CommittedGroup, list[tuple[int, bytes]]]] = {}
+        self._count = 0
+
+    def owe(self, node: str, committed: Committed, answer_leaf: bytes) -> None:
+        if self._count < MOST_OWED:
+            self._count += 1
+            groups = self._owed.setdefault(node, {})
+            groups.setdefault(committed.group, []).append((committed.index, answer_leaf))
+
+    def nodes(self) -> list[str]:
+        return [node for node, groups in self._owed.items() if groups]
+
+    def take(self, node: str) -> list[GroupReceipt]:
+        """Take what is owed to ``node``, at most one parcel."""
+        groups = self._owed.get(node, {})
+        taken = list(groups.items())[:MOST_GROUPS_A_PARCEL]
+        for group, answers in taken:
+            del groups[group]
+            self._count -= len(answers)
+        return [
+            GroupReceipt(
+                head=group.head,
+                tree=b"".join(group.tree_path),
+                leaves=b"".join(group.levels[0]),
+                answers=tuple(answers),
+            )
+            for group, answers in taken
+        ]
+
+
+def check_receipt(
+    receipt: GroupReceipt, sender: str, checker: ProofChecker, view: DirectoryView
+) -> tuple[Head, list[Acknowledgement]]:
+    """Verify one group's receipt of the node ``sender``.
+
+    Raises MessageMalformed, ProofInvalid, HeadMalformed, SignatureInvalid, or the directory's.
+    """
+    leaves = split_hashes(receipt.leaves)
+    if len(leaves[-1]) != HASH_BYTES or not receipt.answers:
+        raise MessageMalformed(reason="receipt")
+    levels = build_levels(leaves)
+    acknowledgements = list(_acknowledgements(receipt, levels))
+    first = acknowledgements[0]
+    head = checker.check(first.proof, acknowledged_leaf(first.answer_leaf), sender, view)
+    return head, acknowledgements
+
+
+def _acknowledgements(
+    receipt: GroupReceipt, levels: list[list[bytes]]
+) -> Iterator[Acknowledgement]:
+    leaves = levels[0]
+    for index, answer_leaf in receipt.answers:
+        if not 0 <= index < len(leaves) or leaves[index] != acknowledged_leaf(answer_leaf):
+            raise ProofInvalid(reason="a receipt for another answer")
+        path = b"".join(path_in(levels, index))
+        yield Acknowledgement(
+            answer_leaf, Proof(index, len(leaves), path, receipt.tree, receipt.head)
+        )

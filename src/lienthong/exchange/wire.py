@@ -1,0 +1,108 @@
+"""How a message travels between nodes: one HTTP request, the body as it is.
+
+    POST /lienthong/1/message
+    lienthong-message: <base64 of the JSON of ledger.messages.Request>
+    lienthong-proof:   <base64 of the JSON of ledger.records.Proof>
+
+The answer comes back in the same two headers with the struct ``Answer``; an HTTP status other
+than 200 carries an unsigned fault instead: the message was not understood or not authentic.
+Specification: docs/protocols/0001-message.md §2.
+"""
+
+from __future__ import annotations
+
+from binascii import Error as Base64Error
+from binascii import a2b_base64, b2a_base64
+from typing import Any, NamedTuple
+
+import msgspec
+
+from lienthong.errors import MessageMalformed
+from lienthong.ledger.messages import (
+    PROTOCOL_VERSION,
+    Answer,
+    Request,
+    check_answer,
+    check_request,
+)
+from lienthong.ledger.proofs import LARGEST_PROOF, decode_proof
+from lienthong.ledger.records import Proof
+from lienthong.transport.messages import Headers
+from lienthong.transport.messages import Request as HttpRequest
+from lienthong.transport.messages import Response as HttpResponse
+
+BASE_PATH = f"/lienthong/{PROTOCOL_VERSION}"
+MESSAGE_PATH = f"{BASE_PATH}/message"
+AGREEMENTS_PATH = f"{BASE_PATH}/agreements"
+RECEIPTS_PATH = f"{BASE_PATH}/receipts"
+HEAD_PATH = f"{BASE_PATH}/head"
+CONSISTENCY_PATH = f"{BASE_PATH}/consistency"
+DIRECTORY_PATH = f"{BASE_PATH}/directory"
+
+MESSAGE_HEADER = "lienthong-message"
+PROOF_HEADER = "lienthong-proof"
+LARGEST_MESSAGE = 131_072  # bytes of JSON; a look-up of 1,000 citizens has about 20,000
+LARGEST_HEAD_BYTES = 262_144  # of HTTP headers on the peer edge: message and proof in base64
+
+encode_json = msgspec.json.Encoder().encode
+_decode_request = msgspec.json.Decoder(Request).decode
+_decode_answer = msgspec.json.Decoder(Answer).decode
+
+
+class Signed(NamedTuple):
+    """A message as it came: what it says, its own bytes, and its sender's proof."""
+
+    message: Any
+    json: bytes
+    proof: Proof
+    proof_json: bytes
+
+
+def message_headers(message: bytes, proof: bytes) -> Headers:
+    """The headers that carry a message; both arguments are JSON."""
+    return [
+        (MESSAGE_HEADER, b2a_base64(message, newline=False).decode("ascii")),
+        (PROOF_HEADER, b2a_base64(proof, newline=False).decode("ascii")),
+    ]
+
+
+def read_request(request: HttpRequest) -> Signed:
+    """Read a request of another node; nothing is verified but its form.
+
+    Raises MessageMalformed, HeadMalformed.
+    """
+    json = _header(request.header(MESSAGE_HEADER), LARGEST_MESSAGE)
+    proof = _header(request.header(PROOF_HEADER), LARGEST_PROOF)
+    signed = Signed(_decoded(_decode_request, json), json, _decoded(decode_proof, proof), proof)
+    check_request(signed.message)
+    return signed
+
+
+def read_answer(response: HttpResponse) -> Signed:
+    """Read an answer of another node; nothing is verified but its form.
+
+    Raises MessageMalformed, HeadMalformed.
+    """
+    json = _header(response.header(MESSAGE_HEADER), LARGEST_MESSAGE)
+    proof = _header(response.header(PROOF_HEADER), LARGEST_PROOF)
+    signed = Signed(_decoded(_decode_answer, json), json, _decoded(decode_proof, proof), proof)
+    check_answer(signed.message)
+    return signed
+
+
+def _header(value: str | None, limit: int) -> bytes:
+    if value is None:
+        raise MessageMalformed(reason="a header of the protocol is missing")
+    if len(value) > limit * 4 // 3 + 4:
+        raise MessageMalformed(reason="a header of the protocol is too long")
+    try:
+        return a2b_base64(value, strict_mode=True)
+    except (Base64Error, ValueError) as error:
+        raise MessageMalformed(reason="a header of the protocol is not base64") from error
+
+
+def _decoded(decode: Any, json: bytes) -> Any:
+    try:
+        return decode(json)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise MessageMalformed(reason=str(error)[:200]) from error
