@@ -13,7 +13,7 @@ SOURCE = ROOT / "src" / "lienthong"
 # From the foundation upwards. A part imports only from itself and from lower layers.
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"errors"}),
-    frozenset({"settings"}),
+    frozenset({"settings", "events"}),
     frozenset({"units", "identity", "transport"}),
     frozenset({"directory", "ledger", "contracts"}),
     frozenset({"sources", "agreements"}),
