@@ -78,10 +78,11 @@ def make_engine(url: str, time_limit_seconds: float) -> Engine:
 
 def _address(url: str) -> URL:
     scheme, separator, _ = url.partition("://")
-    if not separator or scheme not in _DRIVERS:
+    driver = scheme if scheme in _DRIVERS.values() else _DRIVERS.get(scheme)
+    if not separator or driver is None:
         raise SourceAddressInvalid(reason=f"kind {scheme!r:.20}")
     try:
-        return make_url(url).set(drivername=_DRIVERS[scheme])
+        return make_url(url).set(drivername=driver)
     except (ArgumentError, ValueError) as error:
         # The library's own message may repeat the address with its password.
         raise SourceAddressInvalid(reason=f"{scheme}://…") from error
