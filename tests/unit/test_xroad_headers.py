@@ -12,6 +12,7 @@ from lienthong.exchange.xroad.headers import (
     passthrough,
     request_headers,
     response_headers,
+    service_headers,
 )
 from lienthong.identity.identifiers import NodeId, ServiceId, SubsystemId
 
@@ -126,7 +127,7 @@ def test_a_service_cannot_pass_for_the_exchange() -> None:
         ("set-cookie", "a"),
         ("set-cookie", "b"),
     ]
-    assert response_headers(came, xroad, service, "r-1", "hash=") == [
+    assert response_headers(service_headers(came), xroad, service, "r-1", "hash=") == [
         ("content-type", "application/json"),
         ("set-cookie", "a"),
         ("set-cookie", "b"),
@@ -136,3 +137,10 @@ def test_a_service_cannot_pass_for_the_exchange() -> None:
         ("x-road-request-id", "r-1"),
         ("x-road-request-hash", "hash="),
     ]
+
+
+def test_a_fault_of_the_providers_node_keeps_its_headers() -> None:
+    xroad = XRoadHeaders.read([CLIENT], "VN")
+    service = ServiceId("VN", "GOV", "G01", "dancu", "cong-dan")
+    fault = [("x-road-error", "Server.ServerProxy.AccessDenied")]
+    assert response_headers(fault, xroad, service, "r-1", "hash=")[:1] == fault

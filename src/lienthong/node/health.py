@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import msgspec
 from prometheus_client import CollectorRegistry, generate_latest
 
-from lienthong.node.log import log_event
+from lienthong.events import log_event
 from lienthong.node.metrics import CONTENT_TYPE
 from lienthong.transport.messages import Body, Handler, Request, Response
 

@@ -1,9 +1,9 @@
 """The node's log: one JSON object a line on stderr, written by a thread of its own.
 
     with start_logging("info", node="VN/GOV/G01/nut1"):
-        log_event(logger, logging.INFO, "exchange.answered", message_id=…, status=200)
+        events.log_event(logger, logging.INFO, "exchange.answered", request_id=…, status=200)
 
-``message_id`` is the ``x-road-request-id``, the same in both nodes. Citizen numbers are masked in
+``request_id`` is the ``x-road-request-id``, the same in both nodes. Citizen numbers are masked in
 everything that is written, also in tracebacks. The event loop only puts a record into a queue; a
 reader that has stopped reading costs lost lines, which are counted, and never a stopped node.
 """
@@ -33,14 +33,8 @@ LEVELS = {
     "error": logging.ERROR,
 }
 MOST_WAITING = 10_000  # records; about 10 MB
-# Values that are masked whole numbers by nature (sizes, versions) are never citizen numbers.
-_Scalar = int | float | bool | None
-
-
-def log_event(logger: logging.Logger, level: int, event: str, **fields: object) -> None:
-    """Log ``event`` (a stable dotted name) with its facts."""
-    if logger.isEnabledFor(level):
-        logger.log(level, event, extra={"fields": fields})
+# Sizes, times and versions; a citizen number is text everywhere in this program.
+_NUMBERS = (int, float, type(None))
 
 
 class LogWriter(logging.Handler):
@@ -53,8 +47,7 @@ class LogWriter(logging.Handler):
         self._context = dict(context)
         self._waiting: SimpleQueue[logging.LogRecord | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
-        self._logger = logging.getLogger(LOGGER)
-        self._was = (self._logger.level, self._logger.propagate)
+        self._levels = [(name, logging.getLogger(name).level) for name in ("", LOGGER)]
 
     def emit(self, record: logging.LogRecord) -> None:
         if self._waiting.qsize() >= MOST_WAITING:
@@ -63,10 +56,10 @@ class LogWriter(logging.Handler):
         self._waiting.put(record)
 
     def attach(self, level: int) -> Self:
-        """Start writing what ``lienthong.*`` logs at ``level`` or above."""
-        self._logger.setLevel(level)
-        self._logger.propagate = False
-        self._logger.addHandler(self)
+        """Start writing: our own log from ``level`` on, that of libraries from warnings on."""
+        logging.getLogger(LOGGER).setLevel(level)
+        logging.getLogger().setLevel(logging.WARNING)
+        logging.getLogger().addHandler(self)
         self._thread.start()
         return self
 
@@ -83,11 +76,12 @@ class LogWriter(logging.Handler):
 
     def close(self) -> None:
         """Write what waits, then stop; idempotent."""
-        self._logger.removeHandler(self)
+        logging.getLogger().removeHandler(self)
         if self._thread.is_alive():
             self._waiting.put(None)
             self._thread.join(timeout=5.0)  # a reader that never reads must not hold up the exit
-            self._logger.level, self._logger.propagate = self._was
+            for name, level in self._levels:
+                logging.getLogger(name).setLevel(level)
         super().close()
 
     def _run(self) -> None:
@@ -98,14 +92,14 @@ class LogWriter(logging.Handler):
         try:
             self._stream.write(json_line(record, self._context))
             self._stream.flush()
-        except (OSError, ValueError):  # the reader is gone; the node goes on
+        except Exception:  # a reader that is gone, a record that cannot be told: the rest goes on
             self.dropped += 1
 
 
 def start_logging(
     level: str, *, node: str, stream: TextIO | None = None, **context: str
 ) -> LogWriter:
-    """Write ``lienthong.*`` logs to ``stream`` (stderr). Raises InvalidSetting."""
+    """Write the log of this process to ``stream`` (stderr). Raises InvalidSetting."""
     if level not in LEVELS:
         raise InvalidSetting(name="log_level", reason=f"{level!r} ({', '.join(LEVELS)})")
     writer = LogWriter(stream or sys.stderr, {"node": node, **context})
@@ -131,7 +125,7 @@ def json_line(record: logging.LogRecord, context: Mapping[str, str]) -> str:
 
 def masked(value: Any) -> object:
     """Return ``value`` with citizen numbers masked, in its strings and those within it."""
-    if isinstance(value, _Scalar):
+    if isinstance(value, _NUMBERS):
         return value
     if isinstance(value, Mapping):
         return {mask_text(str(key)): masked(item) for key, item in value.items()}

@@ -39,19 +39,25 @@ SKIPPED_HEADERS = frozenset(
         "user-agent",
     }
 )
-# The node writes these itself; a client may not choose its own request id or hash.
-_NEVER_FROM_A_CLIENT = SKIPPED_HEADERS | {
-    "lienthong-error",
-    "x-road-error",
-    "x-road-request-hash",
-    "x-road-request-id",
-}
-# A provider's service may not pass for the exchange: neither name the parties nor forge a fault.
-_NEVER_FROM_A_SERVICE = _NEVER_FROM_A_CLIENT | {
+# The consumer's node writes these itself; a client may not choose its request id or hash.
+_FAULT_HEADERS = {"lienthong-error", "x-road-error"}
+_NEVER_FROM_A_CLIENT = (
+    SKIPPED_HEADERS
+    | _FAULT_HEADERS
+    | {
+        "x-road-request-hash",
+        "x-road-request-id",
+    }
+)
+_WRITTEN_ON_ANSWERS = SKIPPED_HEADERS | {
     "x-road-client",
     "x-road-id",
+    "x-road-request-hash",
+    "x-road-request-id",
     "x-road-service",
 }
+# A service may not pass for the exchange: neither name the parties nor forge a fault.
+_NEVER_FROM_A_SERVICE = _WRITTEN_ON_ANSWERS | _FAULT_HEADERS
 _READ = frozenset(
     {
         "lienthong-purpose",
@@ -163,11 +169,19 @@ def request_headers(headers: Headers, xroad: XRoadHeaders, request_id: str) -> H
     return passed
 
 
+def service_headers(headers: Headers) -> Headers:
+    """Return what of a service's own headers its node signs and sends on."""
+    return passthrough(headers, _NEVER_FROM_A_SERVICE)
+
+
 def response_headers(
     headers: Headers, xroad: XRoadHeaders, service: ServiceId, request_id: str, request_hash: str
 ) -> Headers:
-    """Return the provider's headers that travel on, and X-Road's five behind them."""
-    passed = passthrough(headers, _NEVER_FROM_A_SERVICE)
+    """Return the headers of the provider's answer, and X-Road's five behind them.
+
+    A fault that the provider's *node* tells of stays; it has signed it.
+    """
+    passed = passthrough(headers, _WRITTEN_ON_ANSWERS)
     passed += (
         ("x-road-id", xroad.id),
         ("x-road-client", encoded(xroad.client)),
