@@ -15,7 +15,6 @@ import time
 import uuid
 from typing import NamedTuple
 
-from lienthong.agreements.paths import normalise_path
 from lienthong.directory.view import DirectoryView
 from lienthong.errors import (
     AnswerInDoubt,
@@ -44,7 +43,6 @@ from lienthong.exchange.wire import (
 from lienthong.exchange.xroad.faults import Fault, Place, fault_response, language_of
 from lienthong.exchange.xroad.headers import (
     XRoadHeaders,
-    encoded,
     request_headers,
     response_headers,
 )
@@ -193,7 +191,7 @@ class ConsumerEdge:
         # (3)
         provider = str(call.target.service.provider)
         wanted = call.xroad.security_server
-        nodes = call.view.nodes_of(provider)
+        nodes = call.view.nodes_of(provider, self._core.clock.now())
         if wanted is not None:
             nodes = tuple(node for node in nodes if node == str(wanted))
         if not nodes:

@@ -33,9 +33,8 @@ from lienthong.exchange.xroad.paths import (
     METASERVICES,
 )
 from lienthong.ledger.messages import Request
-from lienthong.transport.messages import Body, Headers
+from lienthong.transport.messages import Body, Headers, Response
 from lienthong.transport.messages import Request as HttpRequest
-from lienthong.transport.messages import Response
 
 JSON_HEADERS: Headers = [("content-type", "application/json; charset=utf-8")]
 
@@ -96,8 +95,8 @@ class Execution:
             query = data.parse(request.method, path, request.query, body.read())
         except LienthongError as error:
             fault = error  # told only to those who may ask at all
-        asked = data.all_fields if query is None else query.fields
-        count = 1 if query is None else max(len(query.subjects), 1)
+        asked = frozenset(data.contract.fields) if query is None else query.fields
+        count = 1 if query is None else max(len(query.keys), 1)
         decision = self._decide(request, path, asked, count)
         if fault is not None or query is None:
             raise fault or RecordNotFound(name=request.path)

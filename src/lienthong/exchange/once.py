@@ -31,15 +31,15 @@ class Finished(NamedTuple):
 
 
 class Done(NamedTuple):
-    """The request was answered; the answer's record lies there."""
+    """The request was answered; the answer's record lies there (plain values: untracked by gc)."""
 
     leaf: bytes
     place: int
-    index: int
+    entry: int
 
     @property
     def located(self) -> Located:
-        return Located(self.place, self.index)
+        return Located(self.place, self.entry)
 
 
 class InDoubt(NamedTuple):

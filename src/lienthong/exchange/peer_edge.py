@@ -14,14 +14,12 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Awaitable, Callable
-from hashlib import sha256
 from urllib.parse import parse_qsl
 
 import msgspec
 
 from lienthong.errors import (
     BodyTooLarge,
-    ForeignMessage,
     LienthongError,
     MessageMalformed,
     RecordNotFound,
@@ -60,7 +58,6 @@ class PeerEdge:
         self._receipts = receipts
         self._receive_agreement = receive_agreement
         self._directory_files = directory_files
-        self._nodes: dict[bytes, str] = {}
         self._routes: dict[tuple[str, str], Handler] = {
             ("POST", wire.AGREEMENTS_PATH): self._agreements,
             ("POST", wire.RECEIPTS_PATH): self._take_receipts,
@@ -88,15 +85,12 @@ class PeerEdge:
         raise UnknownPath(path=request.path[:100])
 
     def _peer(self, request: Request) -> str:
-        """The node at the other end, by its certificate. Raises ForeignMessage."""
-        certificate = request.connection.peer_certificate
-        if certificate is None:
-            raise ForeignMessage(reason="no certificate on the connection")
-        view = self._core.directory.view
-        node = view.node_of_certificate(sha256(certificate).hexdigest())
-        if node is None:
-            raise ForeignMessage(reason="the certificate is not in the directory")
-        self._core.check_peer(request.connection, node, view)
+        """The node at the other end, as it says and its certificate proves.
+
+        Raises ForeignMessage, CertificateNotAccepted, UnknownNode.
+        """
+        node = request.header(wire.NODE_HEADER) or ""
+        self._core.check_peer(request.connection, node, self._core.directory.view)
         return node
 
     async def _agreements(self, request: Request) -> Response:

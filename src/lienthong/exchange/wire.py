@@ -41,6 +41,7 @@ DIRECTORY_PATH = f"{BASE_PATH}/directory"
 
 MESSAGE_HEADER = "lienthong-message"
 PROOF_HEADER = "lienthong-proof"
+NODE_HEADER = "lienthong-node"  # who calls, where no message says it; the certificate proves it
 LARGEST_MESSAGE = 131_072  # bytes of JSON; a look-up of 1,000 citizens has about 20,000
 LARGEST_HEAD_BYTES = 262_144  # of HTTP headers on the peer edge: message and proof in base64
 

@@ -21,6 +21,8 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import NamedTuple
 
+import msgspec
+
 from lienthong.errors import LedgerUnavailable, LienthongError
 from lienthong.identity.keys import PrivateKey
 from lienthong.ledger.clock import Clock
@@ -35,7 +37,7 @@ EXIT_WRITE_IN_DOUBT = 70
 logger = logging.getLogger(__name__)
 
 
-class Committed(NamedTuple):
+class Committed(msgspec.Struct, frozen=True):
     """An entry that is on disk, with what proves it."""
 
     group: CommittedGroup

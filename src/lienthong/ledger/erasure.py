@@ -71,6 +71,7 @@ def erased(entry: Entry, keep: Sequence[str] = ()) -> Entry:
 
 
 def _erase(entry: Entry, keep: Sequence[str]) -> Erased:
+    names: tuple[str, ...]
     if entry.kind in _REQUESTS:
         request = msgspec.json.decode(entry.message, type=Request)
         lines, contents = request_lines(request), request_contents(request)

@@ -9,6 +9,7 @@ One head covers many messages: its signature and its group's place are checked o
 from __future__ import annotations
 
 from collections import OrderedDict
+from datetime import datetime
 from typing import Protocol
 
 import msgspec
@@ -28,7 +29,7 @@ decode_proof = msgspec.json.Decoder(Proof).decode
 class KeyBook(Protocol):
     """What is asked of a directory view here."""
 
-    def signing_key(self, node_id: str, key_id: str, at: object) -> PublicKey: ...
+    def signing_key(self, node_id: str, key_id: str, at: datetime) -> PublicKey: ...
 
 
 class _Checked:

@@ -188,12 +188,13 @@ class LedgerStore:
 
     def _last_place(self, epoch: int) -> int | None:
         with self._engine.connect() as connection:
-            return connection.scalar(
+            last: int | None = connection.scalar(
                 select(func.max(tables.groups.c.place)).where(
                     tables.groups.c.place >= place_of(epoch, 0),
                     tables.groups.c.place < place_of(epoch + 1, 0),
                 )
             )
+        return last
 
     def _head_at(self, place: int) -> str | None:
         with self._engine.connect() as connection:

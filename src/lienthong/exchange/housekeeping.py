@@ -1,0 +1,140 @@
+"""What a node does beside answering: receipts, comparing heads, indexing, purging.
+
+Each task runs for ever at its own pace; a failure is logged and tried again at the next turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import msgspec
+
+from lienthong.errors import LedgerForked, LienthongError, MessageMalformed
+from lienthong.events import log_event
+from lienthong.exchange import wire
+from lienthong.exchange.core import Core
+from lienthong.ledger.heads import Head, parse_head, verify_head
+from lienthong.ledger.peers import PeerHead
+from lienthong.ledger.search import LedgerIndex
+from lienthong.transport.client import Address
+from lienthong.transport.messages import Body, Request, Response
+
+INDEX_SECONDS = 2.0
+PURGE_SECONDS = 3600.0
+PEER_TIMEOUT_SECONDS = 20.0
+LARGEST_PROOF_BODY = 65_536
+
+logger = logging.getLogger("lienthong.exchange.housekeeping")
+
+
+class Housekeeping:
+    """The background tasks of one node."""
+
+    def __init__(self, core: Core, index: LedgerIndex) -> None:
+        self._core = core
+        self._index = index
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        settings = self._core.settings
+        for name, seconds, task in (
+            ("receipts", settings.receipt_interval_seconds, self.deliver_receipts),
+            ("consistency", settings.consistency_interval_seconds, self.check_consistency),
+            ("index", INDEX_SECONDS, self.index_ledger),
+            ("purge", PURGE_SECONDS, self.purge_bodies),
+        ):
+            self._tasks.append(asyncio.create_task(_for_ever(name, seconds, task), name=name))
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.deliver_receipts()
+        await asyncio.get_running_loop().run_in_executor(None, self._core.peers.save)
+
+    async def deliver_receipts(self) -> None:
+        """Send to each provider's node what its answers are owed."""
+        core = self._core
+        for node in core.receipts.nodes():
+            parcel = core.receipts.take(node)
+            try:
+                await self._call(node, "POST", wire.RECEIPTS_PATH, msgspec.json.encode(parcel))
+            except LienthongError as error:
+                log_event(
+                    logger, logging.WARNING, "receipts.not_delivered", node=node, reason=str(error)
+                )
+
+    async def check_consistency(self) -> None:
+        """Ask nodes whose ledgers have grown to prove that they only grew."""
+        core = self._core
+        for peer in core.peers.pending_checks():
+            try:
+                core.peers.prove(peer, await self._consistency_path(peer))
+            except LedgerForked:
+                log_event(logger, logging.CRITICAL, "ledger.fork_seen", origin=peer.head.origin)
+            except LienthongError as error:
+                log_event(
+                    logger,
+                    logging.WARNING,
+                    "consistency.not_proven",
+                    origin=peer.head.origin,
+                    reason=str(error),
+                )
+        await asyncio.get_running_loop().run_in_executor(None, core.peers.save)
+
+    async def index_ledger(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(None, self._index.catch_up)
+
+    async def purge_bodies(self) -> None:
+        """Delete bodies older than the setting; hashes stay."""
+        core = self._core
+        before = core.clock.now() - timedelta(days=core.settings.body_retention_days)
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, core.store.purge_bodies, before)
+        await loop.run_in_executor(None, core.bodies.purge, before)
+
+    async def newest_head(self, node: str) -> tuple[Head, str]:
+        """Ask a node for its newest head, check its signature and remember it."""
+        response = await self._call(node, "GET", wire.HEAD_PATH, b"")
+        if response.body.size > LARGEST_PROOF_BODY:
+            raise MessageMalformed(reason="a head of too many bytes")
+        note = response.body.read().decode("utf-8", errors="replace")
+        head = parse_head(note)
+        verify_head(note, head, self._core.directory.view.signing_key(node, head.key_id, head.time))
+        self._core.see_head(head, note)
+        return head, note
+
+    async def _consistency_path(self, peer: PeerHead) -> list[bytes]:
+        first, second = peer.consistent, peer.head
+        query = f"epoch={first.epoch}&first={first.size}&second={second.size}"
+        response = await self._call(first.node, "GET", f"{wire.CONSISTENCY_PATH}?{query}", b"")
+        try:
+            if response.body.size > LARGEST_PROOF_BODY:
+                raise ValueError("size")
+            return msgspec.json.decode(response.body.read(), type=list[bytes])
+        except (ValueError, msgspec.MsgspecError) as error:
+            raise MessageMalformed(reason="consistency proof") from error
+
+    async def _call(self, node: str, method: str, target: str, content: bytes) -> Response:
+        core = self._core
+        view = core.directory.view
+        address = Address.parse(view.node(node).addresses[0])
+        request = Request(method, target, [(wire.NODE_HEADER, core.node)], Body.of(content))
+        response = await core.transport.send(address, request, timeout_seconds=PEER_TIMEOUT_SECONDS)
+        if response.connection is not None:
+            core.check_peer(response.connection, node, view)
+        if response.status != 200:
+            raise MessageMalformed(reason=f"HTTP status {response.status} from {node}")
+        return response
+
+
+async def _for_ever(name: str, seconds: float, task: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await task()
+        except Exception:
+            logger.exception("housekeeping.failed", extra={"fields": {"task": name}})

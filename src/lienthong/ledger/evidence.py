@@ -1,0 +1,231 @@
+"""Evidence: one exchange, proven offline to anybody who has the root of trust.
+
+    verdict = verify_evidence(bundle_bytes, trusted_root)
+    verdict.time        # "asserted" or "proven"; a bundle that proves nothing raises
+    verdict.checks      # what was checked, in order
+
+The root of trust is never taken from the bundle: a bundle signed anew under another directory
+would agree with itself. Protocol with the same numbers: docs/protocols/0001-message.md §9.
+
+(1) the bundle has its form; (2) its directory leads to the root given; (3) the request was
+signed by the node that spoke for the client; (4) the answer was signed by the node that spoke
+for the provider, and answers this request; (5) the consumer's node acknowledged the answer, if
+the bundle says so; (6) the provider's node logged the request, if the bundle says so;
+(7) the bodies, if they are there, are those that were signed; (8) the times fit together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from hashlib import sha256
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+
+from lienthong.directory.proof import verify_directory_proof
+from lienthong.directory.view import DirectoryView
+from lienthong.errors import EvidenceMalformed, EvidenceRejected, LienthongError
+from lienthong.identity.identifiers import ServiceId, SubsystemId
+from lienthong.ledger.erasure import Erased, message_leaf, plain_fields
+from lienthong.ledger.heads import Head, parse_time
+from lienthong.ledger.messages import (
+    ANSWER_COMMITMENTS,
+    REQUEST_COMMITMENTS,
+    Answer,
+    Request,
+    acknowledged_leaf,
+    answer_leaf,
+    answer_lines,
+    check_answer,
+    check_request,
+    received_leaf,
+    request_leaf,
+    request_lines,
+)
+from lienthong.ledger.proofs import ProofChecker
+from lienthong.ledger.records import Proof
+
+FORMAT = "lienthong-evidence-1"
+LARGEST_BUNDLE = 64 * 1024 * 1024  # bytes; large bodies are exported as files of their own
+LARGEST_CLOCK_DIFFERENCE = timedelta(minutes=10)  # between what two nodes assert
+
+
+class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One signed message: in full or erased in part; with the proof of its sender."""
+
+    proof: Proof
+    request: Request | None = None
+    answer: Answer | None = None
+    erased: Erased | None = None
+
+
+class Bundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """An evidence file."""
+
+    format: str
+    exported_by: str
+    exported_at: str
+    directory: dict[str, Any]
+    request: Part
+    answer: Part
+    received: Proof | None = None
+    acknowledged: Proof | None = None
+    request_body: bytes | None = None
+    answer_body: bytes | None = None
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What a bundle proves. ``fields``: the plain lines of request and answer."""
+
+    time: str = "asserted"
+    instance: str = ""
+    fields: dict[str, str] = field(default_factory=dict)
+    checks: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A message of the bundle, whichever form it came in."""
+
+    leaf: bytes
+    fields: dict[str, str]
+    head: Head
+
+
+def verify_evidence(content: bytes, trusted_root: bytes) -> Verdict:
+    """Judge a bundle against ``trusted_root`` (root.json of the directory).
+
+    Raises EvidenceMalformed (not a bundle) or EvidenceRejected (proves nothing; says why).
+    """
+    bundle = read_bundle(content)  # (1)
+    verdict = Verdict()
+    try:
+        view = verify_directory_proof(trusted_root, bundle.directory)  # (2)
+        verdict.instance = view.instance
+        verdict.checks.append("directory")
+        _verify_exchange(bundle, view, verdict)
+    except EvidenceRejected:
+        raise
+    except LienthongError as error:
+        raise EvidenceRejected(reason=f"{error.code}: {error.message('en')}") from error
+    return verdict
+
+
+def read_bundle(content: bytes) -> Bundle:
+    """Read a bundle's form. Raises EvidenceMalformed."""
+    if len(content) > LARGEST_BUNDLE:
+        raise EvidenceMalformed(reason=f"over {LARGEST_BUNDLE} bytes")
+    try:
+        bundle = msgspec.json.decode(content, type=Bundle)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise EvidenceMalformed(reason=str(error)[:200]) from error
+    if bundle.format != FORMAT:
+        raise EvidenceMalformed(reason="unknown format")
+    return bundle
+
+
+def _verify_exchange(bundle: Bundle, view: DirectoryView, verdict: Verdict) -> None:
+    checker = ProofChecker()
+    request = _verify_part(bundle.request, "request", checker, view)  # (3)
+    _check_delegation(request, "x-road-client", view)
+    verdict.checks.append("request")
+    answer = _verify_part(bundle.answer, "answer", checker, view)  # (4)
+    _check_delegation(answer, "x-road-service", view)
+    _check_belongs(request, answer)
+    verdict.checks.append("answer")
+    verdict.fields = {**answer.fields, **request.fields}
+    consumer, provider = request.fields["lienthong-sender"], answer.fields["lienthong-sender"]
+    if bundle.acknowledged is not None:  # (5)
+        checker.check(bundle.acknowledged, acknowledged_leaf(answer.leaf), consumer, view)
+        verdict.checks.append("acknowledged")
+    if bundle.received is not None:  # (6)
+        checker.check(bundle.received, received_leaf(request.leaf), provider, view)
+        verdict.checks.append("received")
+    _check_bodies(bundle, verdict)  # (7)
+    _check_times(request, answer)  # (8)
+    verdict.checks.append("times")
+
+
+def _verify_part(part: Part, kind: str, checker: ProofChecker, view: DirectoryView) -> _Read:
+    leaf, fields = _leaf_and_fields(part, kind)
+    sender = fields.get("lienthong-sender", "")
+    head = checker.check(part.proof, leaf, sender, view)
+    return _Read(leaf, fields, head)
+
+
+def _leaf_and_fields(part: Part, kind: str) -> tuple[bytes, dict[str, str]]:
+    if kind == "request" and part.request is not None:
+        check_request(part.request)
+        return request_leaf(part.request), plain_fields(request_lines(part.request))
+    if kind == "answer" and part.answer is not None:
+        check_answer(part.answer)
+        return answer_leaf(part.answer), plain_fields(answer_lines(part.answer))
+    if part.erased is None:
+        raise EvidenceMalformed(reason=f"no {kind}")
+    names = REQUEST_COMMITMENTS if kind == "request" else ANSWER_COMMITMENTS
+    leaf = message_leaf(part.erased, names)
+    fields = plain_fields(part.erased.lines)
+    if leaf is None or f"lienthong-{kind}" not in fields:
+        raise EvidenceRejected(reason=f"what was kept of the {kind} does not fit its leaf")
+    return leaf, fields
+
+
+def _check_delegation(message: _Read, party: str, view: DirectoryView) -> None:
+    identifier = message.fields.get(party, "")
+    try:
+        member = (
+            SubsystemId(*identifier.split("/")).member
+            if party == "x-road-client"
+            else ServiceId(*identifier.split("/")).provider.member
+        )
+    except TypeError as error:
+        raise EvidenceRejected(reason=f"{party} is not an identifier") from error
+    if member.instance != view.instance:
+        raise EvidenceRejected(reason=f"{party} belongs to another instance")
+    view.check_delegation(str(member), message.head.node, message.head.time)
+
+
+def _check_belongs(request: _Read, answer: _Read) -> None:
+    same = ("x-road-request-id", "x-road-client", "x-road-service")
+    if any(request.fields.get(name) != answer.fields.get(name) for name in same):
+        raise EvidenceRejected(reason="request and answer are of two exchanges")
+    if answer.fields.get("lienthong-request-leaf") != request.leaf.hex():
+        raise EvidenceRejected(reason="the answer was given to another request")
+    if answer.fields.get("lienthong-sender") != request.fields.get("lienthong-receiver"):
+        raise EvidenceRejected(reason="another node answered than was asked")
+
+
+def _check_bodies(bundle: Bundle, verdict: Verdict) -> None:
+    for kind, part, body in (
+        ("request", bundle.request.request, bundle.request_body),
+        ("answer", bundle.answer.answer, bundle.answer_body),
+    ):
+        if body is None:
+            verdict.notes.append(f"no {kind} body in the bundle: its digest is proven, not more")
+        elif part is None or len(body) != part.body_bytes or sha256(body).digest() != part.body:
+            raise EvidenceRejected(reason=f"the {kind} body is not the one that was signed")
+        else:
+            verdict.checks.append(f"{kind} body")
+
+
+def _check_times(request: _Read, answer: _Read) -> None:
+    moments = [
+        _time(request.fields.get("lienthong-time", "")),
+        request.head.time,
+        _time(answer.fields.get("lienthong-time", "")),
+        answer.head.time,
+    ]
+    for earlier, later in pairwise(moments):
+        if later < earlier - LARGEST_CLOCK_DIFFERENCE:
+            raise EvidenceRejected(reason="the times of request and answer contradict each other")
+
+
+def _time(text: str) -> datetime:
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise EvidenceRejected(reason="a time is not in its form") from error
