@@ -201,6 +201,10 @@ class UnitDayUnknown(UnitError, code="units.day_unknown"):
     """The day lies before the first map that is kept."""
 
 
+class InvalidUnitDay(UnitError, code="units.invalid_day"):
+    """A day is not written as YYYY-MM-DD."""
+
+
 class UnitDataMissing(UnitError, code="units.data_missing", status=500):
     """A package that holds the maps is not installed, or its data cannot be read."""
 
@@ -228,7 +232,9 @@ class UnknownNode(
     """No node of this identifier is in the directory."""
 
 
-class NotDelegated(DirectoryError, code="directory.not_delegated", status=403, xroad="AccessDenied"):
+class NotDelegated(
+    DirectoryError, code="directory.not_delegated", status=403, xroad="AccessDenied"
+):
     """A node speaks for a member that gave it no right to."""
 
 
@@ -339,7 +345,6 @@ class DirectoryStateInvalid(DirectoryError, code="directory.state_invalid", stat
 
 class NothingToRevoke(DirectoryError, code="directory.nothing_to_revoke", status=404):
     """What is to be revoked is not in the directory."""
-
 
 
 # --- contracts -----------------------------------------------------------------------
@@ -748,7 +753,9 @@ class MalformedFault(MessageError, code="xroad.malformed_fault", xroad="InvalidM
 # --- transport -----------------------------------------------------------------------
 
 
-class HttpMalformed(TransportError, code="transport.http_malformed", status=400, xroad="BadRequest"):
+class HttpMalformed(
+    TransportError, code="transport.http_malformed", status=400, xroad="BadRequest"
+):
     """A request breaks HTTP/1.1, or could be read in two ways (request smuggling)."""
 
 
@@ -756,7 +763,9 @@ class HeadTooLarge(TransportError, code="transport.head_too_large", status=431, 
     """A request has too many or too long headers."""
 
 
-class TargetTooLong(TransportError, code="transport.target_too_long", status=414, xroad="BadRequest"):
+class TargetTooLong(
+    TransportError, code="transport.target_too_long", status=414, xroad="BadRequest"
+):
     """A request's path and query are too long."""
 
 
@@ -782,7 +791,9 @@ class ExpectationFailed(
     """A request expects something else than ``100-continue``."""
 
 
-class RequestTooSlow(TransportError, code="transport.request_too_slow", status=408, xroad="IOError"):
+class RequestTooSlow(
+    TransportError, code="transport.request_too_slow", status=408, xroad="IOError"
+):
     """A request's head or body does not arrive in time."""
 
 

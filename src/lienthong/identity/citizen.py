@@ -30,8 +30,8 @@ _PASSPORT = re.compile(r"[A-Z][0-9]{7,8}")
 
 # UUIDs and digests are let through unread: a run of digits in the middle of one is no number of
 # a citizen, and an id that is changed can no longer be followed through the logs of two nodes.
-# Nine digits behind a decimal point are a fraction; short hexadecimal words are read, as
-# ``cccd001090000001`` is one. Percent-encoded neighbours (``%20001090000001``) do not hide a number.
+# Shorter hexadecimal words are read, as ``cccd001090000001`` is one. A percent-encoded neighbour
+# (``%20001090000001``) does not hide a number. Nine digits behind a decimal point are a fraction.
 _WORTH_READING = re.compile("[0-9]{7}|[0-9]{3}[ \u00a0-][0-9]{3}")
 _IN_TEXT = re.compile(
     r"(?P<skip>\b[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\b"

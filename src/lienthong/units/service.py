@@ -16,6 +16,7 @@ import msgspec
 
 from lienthong.errors import UnitDayUnknown, UnknownUnit
 from lienthong.units.atlas import atlas
+from lienthong.units.maps import LAST_OLD_DAY
 from lienthong.units.models import Count, Level, Roll, Unit
 from lienthong.units.names import fold, spelling
 from lienthong.units.rolling import roll_unit
@@ -62,7 +63,7 @@ def roll_forward(code: str, day: date) -> Roll:
     return roll(code, day, date.max)
 
 
-def roll_back(code: str, day: date, to: date = date(2025, 6, 30)) -> Roll:
+def roll_back(code: str, day: date, to: date = LAST_OLD_DAY) -> Roll:
     """Find of which units of day ``to`` the unit that bears ``code`` on ``day`` is made."""
     return roll(code, day, to)
 
@@ -70,7 +71,7 @@ def roll_back(code: str, day: date, to: date = date(2025, 6, 30)) -> Roll:
 def search(
     name: str, day: date, level: Level | None = None, within: str | None = None
 ) -> tuple[Unit, ...]:
-    """Find units by name, with or without their kind, with or without diacritics.
+    """Find units by their whole name, with or without their kind, with or without diacritics.
 
     Units spelt exactly so come first. ``within`` is the code of a province or a district.
     """
