@@ -10,7 +10,7 @@ import os
 import shutil
 from collections.abc import Awaitable, Callable, Iterator
 from hashlib import sha256
-from http.client import responses as _PHRASES
+from http import client
 from pathlib import Path
 from typing import Any, Self
 
@@ -190,4 +190,4 @@ def json_response(
 
 def reason_phrase(status: int) -> str:
     """Return the usual phrase of a status, or an empty text."""
-    return _PHRASES.get(status, "")
+    return client.responses.get(status, "")

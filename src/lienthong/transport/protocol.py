@@ -100,4 +100,3 @@ class HttpProtocol(asyncio.Protocol):
         else:
             self._quiet_bytes += received_bytes
         return self._quiet_bytes > MOST_QUIET_BYTES
-

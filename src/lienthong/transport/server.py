@@ -1,8 +1,8 @@
 """An HTTP/1.1 server on a handler.
 
-    server = await serve(handler, "127.0.0.1", 0, spool_folder=folder)
-    server.port
-    await server.drain(30)
+server = await serve(handler, "127.0.0.1", 0, spool_folder=folder)
+server.port
+await server.drain(30)
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ from lienthong.errors import (
     TransportError,
 )
 from lienthong.transport.limits import Limits
-from lienthong.transport.messages import Body, Handler, Request, Response
+from lienthong.transport.messages import EMPTY_BODY, Body, Handler, Request, Response
 from lienthong.transport.protocol import HttpProtocol
 from lienthong.transport.spool import Intake, Unfinished
 from lienthong.transport.wire import METHODS, response_head
@@ -178,7 +178,7 @@ class ServerProtocol(HttpProtocol):
         limits = self._listener.limits
         headers, self._headers = self._headers, []
         index = dict(headers)
-        method = self._parser.get_method().decode("ascii")
+        method = METHODS.get(self._parser.get_method())
         target = self._url.decode("latin-1")
         version = self._parser.get_http_version()
         self._url = b""
@@ -188,16 +188,15 @@ class ServerProtocol(HttpProtocol):
             raise TargetTooLong(limit_bytes=limits.target_bytes)
         if version != "1.1" and version != "1.0":
             raise HttpVersionNotSupported(version=version)
-        if method not in METHODS:
-            raise HttpMethodNotSupported(method=method)
+        if method is None:
+            raise HttpMethodNotSupported(method=self._parser.get_method().decode("ascii"))
         if "host" not in index and version == "1.1":
             raise HttpMalformed(reason="no Host header")
         if len(index) != len(headers):
             _check_repeated(headers)
         if target[:1] != "/":
             target = _origin_form(target, method)
-        self._request = Request(method, target, headers, _index=index)
-        self._request.connection = self.connection
+        self._request = Request(method, target, headers, EMPTY_BODY, self.connection, index)
         self._closing = not self._parser.should_keep_alive()
         self._reading = BODY
         if "upgrade" in index and self._parser.should_upgrade():
@@ -325,7 +324,14 @@ class ServerProtocol(HttpProtocol):
         try:
             request.body = await body.finish() if isinstance(body, Unfinished) else body
             response = await self._listener.handler(request)
-            await self._respond(request, response, closing or self._listener.draining)
+            closing = closing or self._half_closed or self._listener.draining
+            if not self._transport.is_closing():
+                complete = self._write_response(request.method, response, closing)
+                if not complete and not await self._send_file(response.body):
+                    self._transport.abort()
+                if self._resumed is not None:
+                    await self._drained()
+                self._finish(closing or self._half_closed)
         except TransportError as error:
             self._write_refusal(error)
         except Exception:
@@ -337,30 +343,23 @@ class ServerProtocol(HttpProtocol):
             if response is not None and response.body.path is not None:
                 response.body.discard()
 
-    async def _respond(self, request: Request, response: Response, closing: bool) -> None:
-        if self._transport.is_closing():
-            return
-        status, body = response.status, response.body
-        date = "" if response.header("date") else self._listener.date
-        if request.method == "HEAD" or status in (204, 304):
-            length = _length_without_body(response)
-            self._transport.write(
-                response_head(status, response.reason, response.headers, length, closing, date)
-            )
+    def _write_response(self, method: str, response: Response, closing: bool) -> bool:
+        """Write the head and, if it is in memory, the body; returns whether that was all."""
+        status, headers, body = response.status, response.headers, response.body
+        without_body = method == "HEAD" or status == 304 or status == 204
+        length = _length_without_body(response) if without_body else str(body.size)
+        head = response_head(status, response.reason, headers, length, closing, self._listener.date)
+        if without_body:
+            self._transport.write(head)
+        elif body.path is None:
+            self._write_message(head, body)
         else:
-            head = response_head(
-                status, response.reason, response.headers, str(body.size), closing, date
-            )
-            if body.path is None:
-                self._write_message(head, body)
-            else:
-                self._transport.write(head)
-                if not await self._send_file(body):
-                    self._transport.abort()
-                    return
-        if self._resumed is not None:
-            await self._drained()
-        if closing or self._half_closed:
+            self._transport.write(head)
+            return False
+        return True
+
+    def _finish(self, closing: bool) -> None:
+        if closing:
             self._close()
         else:
             self._next()

@@ -148,9 +148,7 @@ class Unfinished:
 
     __slots__ = ("_data", "_file", "_writing")
 
-    def __init__(
-        self, file: SpoolFile, writing: asyncio.Future[None] | None, data: bytes
-    ) -> None:
+    def __init__(self, file: SpoolFile, writing: asyncio.Future[None] | None, data: bytes) -> None:
         self._file = file
         self._writing = writing
         self._data = data

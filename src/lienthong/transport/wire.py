@@ -26,7 +26,10 @@ FRAMING = frozenset(
     }
 )
 FRAMING_AND_HOST = FRAMING | {"host", "expect"}
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"})
+METHODS = {
+    name.encode(): name
+    for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+}
 METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _KNOWN_NAMES = 1024  # a stranger's made-up names must not fill the memory
 _NAMES: dict[bytes, str] = {}
@@ -50,15 +53,16 @@ def status_line(status: int, reason: str) -> str:
 def response_head(
     status: int, reason: str, headers: Headers, content_length: str | None, closing: bool, date: str
 ) -> bytes:
-    """Write the head of a response. Raises RequestUnsendable."""
+    """Write the head of a response; ``date`` is a whole line. Raises RequestUnsendable."""
     lines = [f"{name}: {value}\r\n" for name, value in headers if name not in FRAMING]
-    lines.append(date)
     if content_length is not None:
         lines.append(f"content-length: {content_length}\r\n")
     if closing:
         lines.append("connection: close\r\n")
-    text = f"{status_line(status, reason)}{''.join(lines)}\r\n"
-    return _checked(text, len(lines) + 2 - (not date))
+    text = f"{status_line(status, reason)}{''.join(lines)}"
+    if "\r\ndate: " in text:
+        return _checked(f"{text}\r\n", len(lines) + 2)
+    return _checked(f"{text}{date}\r\n", len(lines) + 3)
 
 
 def request_head(method: str, target: str, host: str, headers: Headers, size: int) -> bytes:
