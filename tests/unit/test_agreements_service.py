@@ -1,0 +1,496 @@
+"""Two nodes agree: real keys, a real directory view, real stores, an in-memory link."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Coroutine
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from lienthong.agreements import service as service_module
+from lienthong.agreements.book import Question
+from lienthong.agreements.documents import envelope_bytes, parse_envelope
+from lienthong.agreements.models import (
+    Act,
+    Agreement,
+    AgreementDocument,
+    ContractReference,
+    Kind,
+    Party,
+    Statement,
+    Status,
+)
+from lienthong.agreements.proposals import OfferedService, draft
+from lienthong.agreements.verification import verify_envelope
+from lienthong.errors import (
+    AgreementConflict,
+    InvalidAgreementDocument,
+    LedgerError,
+    NotAParty,
+    PartyWithoutNode,
+    ServiceMismatch,
+    StatementNotAccepted,
+    StepNotAllowed,
+    TooManyProposals,
+    UnknownAgreement,
+)
+from tests.fixtures.agreement_parties import (
+    CONSUMER,
+    CONSUMER_NODE,
+    END,
+    NOW,
+    PROVIDER_NODE,
+    SERVICE,
+    START,
+    AgencyNode,
+    Nation,
+    proposal,
+)
+
+
+@pytest.fixture
+def nation(tmp_path: Path) -> Nation:
+    return Nation(tmp_path)
+
+
+def run(step: Coroutine[Any, Any, Any]) -> Any:
+    return asyncio.run(step)
+
+
+def allowed(node: AgencyNode) -> bool:
+    question = Question(
+        CONSUMER, SERVICE, "POST", "/records:lookup", None, frozenset({"ho_ten"}), NOW
+    )
+    return node.book.decide(question).allowed
+
+
+def status(nation: Nation, node: AgencyNode, agreement: Agreement) -> Status:
+    found: Agreement = run(node.service.agreement(agreement.id))
+    return found.status(nation.clock())
+
+
+def sign(
+    nation: Nation,
+    document: AgreementDocument,
+    act: Act,
+    party: Party,
+    node: str,
+    /,
+    **changes: Any,
+) -> Statement:
+    key = nation.country.node_keys[node]
+    facts: dict[str, Any] = {
+        "agreement": document.id,
+        "digest": document.digest,
+        "act": act,
+        "party": party,
+        "node": node,
+        "key_id": key.public.key_id,
+        "algorithm": key.public.algorithm,
+        "time": NOW,
+    }
+    unsigned = Statement(**{**facts, **changes})
+    return msgspec.structs.replace(unsigned, signature=key.sign(unsigned.signed_bytes))
+
+
+def offered_by_consumer(nation: Nation, **changes: Any) -> Agreement:
+    document = draft(proposal(), Party.CONSUMER)
+    word = sign(nation, document, Act.PROPOSE, Party.CONSUMER, CONSUMER_NODE, **changes)
+    return Agreement(document, (word,))
+
+
+@pytest.mark.parametrize("proposer", ["consumer", "provider"])
+def test_an_agreement_is_in_force_on_both_nodes_once_both_have_signed(
+    nation: Nation, proposer: str
+) -> None:
+    first: AgencyNode = getattr(nation, proposer)
+    other = nation.provider if first is nation.consumer else nation.consumer
+    agreement = run(first.service.propose(proposal()))
+    assert agreement.document.proposed_by == proposer
+    assert status(nation, other, agreement) is Status.PROPOSED
+    assert not allowed(first)
+    assert not allowed(other)
+    run(other.service.accept(agreement.id))
+    assert allowed(first)
+    assert allowed(other)
+    assert first.store.deliveries() == other.store.deliveries() == []
+
+
+def test_every_step_reaches_the_ledger_of_both_nodes_once(nation: Nation) -> None:
+    agreement = run(nation.consumer.service.propose(proposal()))
+    run(nation.provider.service.accept(agreement.id))
+    run(nation.consumer.service.withdraw(agreement.id, "không còn cần"))
+    for node in (nation.consumer, nation.provider):
+        assert [kind for kind, _, _ in node.events] == ["propose", "accept", "withdraw"]
+        assert json.loads(node.events[-1][2])["reason"] == "không còn cần"
+
+
+def test_what_the_ledger_does_not_take_is_not_done(nation: Nation) -> None:
+    async def full(*_: object) -> None:
+        raise LedgerError(reason="disk full")
+
+    nation.consumer.service._on_event = full
+    with pytest.raises(LedgerError):
+        run(nation.consumer.service.propose(proposal()))
+    assert nation.consumer.store.all() == nation.provider.store.all() == []
+    assert nation.consumer.book.agreements() == []
+
+
+def test_either_party_withdraws_at_once(nation: Nation) -> None:
+    for node in (nation.consumer, nation.provider):
+        agreement = run(nation.consumer.service.propose(proposal()))
+        run(nation.provider.service.accept(agreement.id))
+        assert allowed(nation.provider)
+        run(node.service.withdraw(agreement.id, "hết nhu cầu"))
+        assert not allowed(nation.consumer)
+        assert not allowed(nation.provider)
+
+
+def test_a_refused_agreement_stays_refused(nation: Nation) -> None:
+    agreement = run(nation.consumer.service.propose(proposal()))
+    run(nation.provider.service.refuse(agreement.id, "thiếu căn cứ"))
+    assert status(nation, nation.consumer, agreement) is Status.REFUSED
+    for step in (nation.provider.service.accept(agreement.id),):
+        with pytest.raises(StepNotAllowed):
+            run(step)
+    with pytest.raises(StepNotAllowed):
+        run(nation.consumer.service.withdraw(agreement.id, ""))
+
+
+def test_nobody_accepts_their_own_proposal(nation: Nation) -> None:
+    agreement = run(nation.consumer.service.propose(proposal()))
+    with pytest.raises(StepNotAllowed):
+        run(nation.consumer.service.accept(agreement.id))
+    assert not allowed(nation.consumer)
+
+
+def test_accepting_twice_is_accepting_once(nation: Nation) -> None:
+    agreement = run(nation.consumer.service.propose(proposal()))
+    once = run(nation.provider.service.accept(agreement.id))
+    nation.clock.pass_seconds(60)
+    assert run(nation.provider.service.accept(agreement.id)) == once
+    assert len(nation.provider.events) == 2
+
+
+def test_an_expired_proposal_cannot_be_accepted(nation: Nation) -> None:
+    agreement = run(nation.consumer.service.propose(proposal()))
+    nation.clock.time = END
+    assert status(nation, nation.provider, agreement) is Status.EXPIRED
+    with pytest.raises(StepNotAllowed):
+        run(nation.provider.service.accept(agreement.id))
+
+
+def test_an_unknown_agreement_is_named(nation: Nation) -> None:
+    with pytest.raises(UnknownAgreement):
+        run(nation.provider.service.accept("không có"))
+
+
+def test_one_node_that_hosts_both_parties_signs_for_each(nation: Nation) -> None:
+    nation.country.add_member("VN/GOV/H37", {"motcua": (PROVIDER_NODE,)})
+    node = nation.provider
+    agreement = run(node.service.propose(proposal()))
+    assert not allowed(node)
+    run(node.service.accept(agreement.id))
+    assert allowed(node)
+
+
+def test_a_node_does_not_propose_for_others(nation: Nation) -> None:
+    with pytest.raises(NotAParty):
+        run(nation.consumer.service.propose(proposal(consumer="VN/GOV/G01/dancu2")))
+    with pytest.raises(PartyWithoutNode):
+        run(nation.consumer.service.propose(proposal(service="VN/GOV/G02/x/y")))
+
+
+# --- when the other node is away ------------------------------------------------------
+
+
+def test_a_step_is_delivered_when_the_other_node_is_back(nation: Nation) -> None:
+    nation.consumer.link.away.add(PROVIDER_NODE)
+    agreement = run(nation.consumer.service.propose(proposal()))
+    assert nation.provider.store.all() == []
+    [waiting] = run(nation.consumer.service.undelivered())
+    assert (waiting.node, waiting.attempts) == (PROVIDER_NODE, 1)
+    assert waiting.last_error.startswith("transport.")
+    nation.consumer.link.away.clear()
+    assert run(nation.consumer.service.deliver_pending()) == 0, "not due yet"
+    nation.clock.pass_seconds(5)
+    assert run(nation.consumer.service.deliver_pending()) == 1
+    assert status(nation, nation.provider, agreement) is Status.PROPOSED
+    assert run(nation.consumer.service.undelivered()) == []
+
+
+def test_pauses_between_attempts_grow_to_a_limit(nation: Nation) -> None:
+    nation.consumer.link.away.add(PROVIDER_NODE)
+    run(nation.consumer.service.propose(proposal()))
+    pauses = []
+    for _ in range(12):
+        [waiting] = run(nation.consumer.service.undelivered())
+        pauses.append(waiting.due - nation.clock().timestamp())
+        nation.clock.pass_seconds(pauses[-1])
+        run(nation.consumer.service.deliver_pending())
+    assert pauses[:4] == [5, 10, 20, 40]
+    assert pauses[-1] == 900
+
+
+def test_a_withdrawal_counts_here_at_once_and_there_when_it_arrives(nation: Nation) -> None:
+    agreement = run(nation.consumer.service.propose(proposal()))
+    run(nation.provider.service.accept(agreement.id))
+    nation.provider.link.away.add(CONSUMER_NODE)
+    run(nation.provider.service.withdraw(agreement.id, "lạm dụng"))
+    assert not allowed(nation.provider)
+    restarted = nation.start(PROVIDER_NODE)
+    assert not allowed(restarted), "a restart forgets nothing"
+    nation.clock.pass_seconds(5)
+    assert run(restarted.service.deliver_pending()) == 1
+    assert not allowed(nation.consumer)
+
+
+def test_a_party_that_left_the_directory_does_not_keep_the_other_bound(nation: Nation) -> None:
+    agreement = run(nation.consumer.service.propose(proposal()))
+    run(nation.provider.service.accept(agreement.id))
+    nation.country.remove_member("VN/GOV/H37")
+    run(nation.provider.service.withdraw(agreement.id, "bên kia giải thể"))
+    assert not allowed(nation.provider)
+
+
+def test_a_withdrawal_and_an_acceptance_that_cross_end_in_withdrawal(nation: Nation) -> None:
+    agreement = run(nation.consumer.service.propose(proposal()))
+    nation.consumer.link.away.add(PROVIDER_NODE)
+    nation.provider.link.away.add(CONSUMER_NODE)
+    run(nation.provider.service.accept(agreement.id))
+    run(nation.consumer.service.withdraw(agreement.id, "nhầm"))
+    nation.provider.link.away.clear()
+    nation.clock.pass_seconds(5)
+    run(nation.provider.service.deliver_pending())
+    for node in (nation.consumer, nation.provider):
+        assert status(nation, node, agreement) is Status.WITHDRAWN
+
+
+def test_a_node_restored_from_a_backup_learns_what_was_withdrawn(nation: Nation) -> None:
+    agreement = run(nation.consumer.service.propose(proposal()))
+    run(nation.provider.service.accept(agreement.id))
+    old = run(nation.provider.service.agreement(agreement.id))
+    run(nation.provider.service.withdraw(agreement.id, "hết hạn"))
+    restored = nation.start(PROVIDER_NODE, database="restored")
+    restored.store.save(old, [], 0.0)
+    restored.service.load()
+    assert allowed(restored)
+    assert run(restored.service.share_again()) == 1
+    assert not allowed(restored)
+
+
+def test_all_nodes_of_a_party_learn_of_each_step(nation: Nation) -> None:
+    second = "VN/GOV/G01/n2"
+    nation.country.add_member("VN/GOV/G01", {"dancu": (PROVIDER_NODE, second)})
+    sibling = nation.start(second)
+    agreement = run(nation.consumer.service.propose(proposal()))
+    run(sibling.service.accept(agreement.id))
+    assert allowed(nation.consumer)
+    assert allowed(nation.provider)
+
+
+# --- what is received -----------------------------------------------------------------
+
+
+def test_receiving_twice_changes_nothing(nation: Nation) -> None:
+    envelope = envelope_bytes(offered_by_consumer(nation))
+    first = run(nation.provider.service.receive(envelope, CONSUMER_NODE))
+    assert run(nation.provider.service.receive(envelope, CONSUMER_NODE)) == first
+    assert len(nation.provider.events) == 1
+
+
+def test_an_older_state_sent_again_takes_nothing_back(nation: Nation) -> None:
+    envelope = envelope_bytes(run(nation.consumer.service.propose(proposal())))
+    agreement = parse_envelope(envelope)
+    run(nation.provider.service.accept(agreement.id))
+    accepted = envelope_bytes(run(nation.provider.service.agreement(agreement.id)))
+    run(nation.provider.service.withdraw(agreement.id, "hết"))
+    for replayed in (envelope, accepted):
+        answer = run(nation.provider.service.receive(replayed, CONSUMER_NODE))
+        assert parse_envelope(answer).status(nation.clock()) is Status.WITHDRAWN
+    assert not allowed(nation.provider)
+
+
+def test_refuses_other_terms_under_a_known_id(nation: Nation) -> None:
+    agreement = run(nation.consumer.service.propose(proposal()))
+    document = msgspec.structs.replace(agreement.document, fields=("so_dien_thoai",))
+    forged = Agreement(
+        document, (sign(nation, document, Act.PROPOSE, Party.CONSUMER, CONSUMER_NODE),)
+    )
+    with pytest.raises(AgreementConflict):
+        run(nation.provider.service.receive(envelope_bytes(forged), CONSUMER_NODE))
+
+
+def test_refuses_a_sender_that_is_no_party(nation: Nation) -> None:
+    nation.country.add_member("VN/GOV/G15", {"hotich": ("VN/GOV/G15/n1",)})
+    nation.start("VN/GOV/G15/n1")
+    envelope = envelope_bytes(offered_by_consumer(nation))
+    with pytest.raises(NotAParty):
+        run(nation.provider.service.receive(envelope, "VN/GOV/G15/n1"))
+
+
+def test_refuses_an_agreement_of_others(nation: Nation) -> None:
+    nation.country.add_member("VN/GOV/G15", {"hotich": ("VN/GOV/G15/n1",)})
+    bystander = nation.start("VN/GOV/G15/n1")
+    envelope = envelope_bytes(offered_by_consumer(nation))
+    with pytest.raises(NotAParty):
+        run(bystander.service.receive(envelope, CONSUMER_NODE))
+
+
+def test_refuses_an_acceptance_that_the_proposer_signed(nation: Nation) -> None:
+    agreement = offered_by_consumer(nation)
+    own = sign(nation, agreement.document, Act.ACCEPT, Party.PROVIDER, CONSUMER_NODE)
+    with pytest.raises(StatementNotAccepted):
+        receive(nation, agreement.with_statements([own]))
+    own = sign(nation, agreement.document, Act.ACCEPT, Party.CONSUMER, CONSUMER_NODE)
+    with pytest.raises(StatementNotAccepted):
+        receive(nation, agreement.with_statements([own]))
+    assert nation.provider.store.all() == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"digest": "0" * 64},
+        {"agreement": "00000000-0000-4000-8000-000000000000"},
+        {"party": Party.PROVIDER},
+        {"node": PROVIDER_NODE},
+        {"node": "VN/GOV/H99/n1"},
+        {"key_id": "0" * 32},
+        {"algorithm": "rsa-pss-sha512"},
+        {"time": NOW + timedelta(minutes=2)},
+        {"time": START - timedelta(days=1)},
+    ],
+)
+def test_refuses_a_statement_with_a_wrong_fact(nation: Nation, changes: dict[str, Any]) -> None:
+    if "party" in changes:
+        document = draft(proposal(), Party.CONSUMER)
+        first = sign(nation, document, Act.PROPOSE, Party.CONSUMER, CONSUMER_NODE)
+        wrong = sign(nation, document, Act.PROPOSE, Party.PROVIDER, PROVIDER_NODE)
+        agreement = Agreement(document, (first, wrong))
+    else:
+        agreement = offered_by_consumer(nation, **changes)
+    with pytest.raises(StatementNotAccepted):
+        receive(nation, agreement)
+    assert nation.provider.store.all() == []
+
+
+def test_refuses_a_changed_signature(nation: Nation) -> None:
+    agreement = offered_by_consumer(nation)
+    word = agreement.statements[0]
+    changed = bytes([word.signature[0] ^ 1]) + word.signature[1:]
+    broken = msgspec.structs.replace(word, signature=changed)
+    with pytest.raises(StatementNotAccepted):
+        receive(nation, Agreement(agreement.document, (broken,)))
+
+
+def test_refuses_an_agreement_without_its_proposal(nation: Nation) -> None:
+    document = draft(proposal(), Party.CONSUMER)
+    word = sign(nation, document, Act.WITHDRAW, Party.CONSUMER, CONSUMER_NODE)
+    with pytest.raises(InvalidAgreementDocument):
+        receive(nation, Agreement(document, (word,)))
+
+
+def test_refuses_yesterdays_statement_under_a_key_revoked_today(nation: Nation) -> None:
+    agreement = offered_by_consumer(nation, time=NOW - timedelta(days=1))
+    nation.country.revoke_key(CONSUMER_NODE, NOW)
+    with pytest.raises(StatementNotAccepted):
+        receive(nation, agreement)
+
+
+def test_takes_a_statement_under_a_key_that_was_only_replaced(nation: Nation) -> None:
+    agreement = offered_by_consumer(nation, time=NOW - timedelta(days=1))
+    nation.country.add_node(CONSUMER_NODE, key_until=NOW - timedelta(hours=1))
+    receive(nation, agreement)
+    assert nation.provider.store.get(agreement.id) == agreement
+
+
+def test_refuses_a_statement_for_a_subsystem_that_was_not_delegated(nation: Nation) -> None:
+    """The node speaks for another system of the same member, and may not for this one."""
+    nation.country.add_member(
+        "VN/GOV/H37", {"motcua": (CONSUMER_NODE,), "vanban": ("VN/GOV/H37/n2",)}
+    )
+    nation.country.add_node("VN/GOV/H37/n2")
+    document = draft(proposal(), Party.CONSUMER)
+    word = sign(nation, document, Act.PROPOSE, Party.CONSUMER, "VN/GOV/H37/n2")
+    with pytest.raises(StatementNotAccepted):
+        receive(nation, Agreement(document, (word,)))
+
+
+def test_refuses_a_statement_of_a_node_whose_delegation_was_revoked(nation: Nation) -> None:
+    second = "VN/GOV/H37/n2"
+    nation.country.add_member(
+        "VN/GOV/H37", {"motcua": (CONSUMER_NODE, second)}, revoked=(CONSUMER_NODE,)
+    )
+    nation.country.add_node(second)
+    agreement = offered_by_consumer(nation, time=NOW - timedelta(days=1))
+    envelope = envelope_bytes(agreement)
+    with pytest.raises(StatementNotAccepted):
+        run(nation.provider.service.receive(envelope, second))
+
+
+def test_a_flood_of_proposals_is_stopped(nation: Nation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service_module, "MOST_OPEN_PROPOSALS", 3)
+    for _ in range(3):
+        receive(nation, offered_by_consumer(nation))
+    with pytest.raises(TooManyProposals):
+        receive(nation, offered_by_consumer(nation))
+
+
+def test_an_envelope_is_verified_offline(nation: Nation) -> None:
+    agreement = run(nation.consumer.service.propose(proposal()))
+    agreement = run(nation.provider.service.accept(agreement.id))
+    envelope = envelope_bytes(agreement)
+    assert verify_envelope(envelope, nation.country.view(), NOW) == agreement
+    with pytest.raises(StatementNotAccepted):
+        verify_envelope(envelope.replace(b'"ho_ten"', b'"ho_tenn"'), nation.country.view(), NOW)
+
+
+# --- what the provider really offers --------------------------------------------------
+
+CONTRACT = ContractReference("dancu", "1.0.0", "ab" * 32)
+
+
+def offers(service: str) -> OfferedService | None:
+    if service != SERVICE:
+        return None
+    return OfferedService(Kind.CONTRACT, CONTRACT, frozenset({"ho_ten", "noi_thuong_tru"}))
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"service": "VN/GOV/G01/dancu/khac"},
+        {"fields": ("ho_ten", "bi_mat")},
+        {"contract": ContractReference("dancu", "0.9.0", "cd" * 32)},
+    ],
+)
+def test_a_provider_accepts_only_what_it_offers(nation: Nation, terms: dict[str, Any]) -> None:
+    provider = nation.start(PROVIDER_NODE, offers=offers)
+    agreement = run(nation.consumer.service.propose(proposal(**terms)))
+    with pytest.raises(ServiceMismatch):
+        run(provider.service.accept(agreement.id))
+    run(provider.service.refuse(agreement.id, "không có dịch vụ này"))
+
+
+def test_a_provider_that_proposes_names_its_contract(nation: Nation) -> None:
+    provider = nation.start(PROVIDER_NODE, offers=offers)
+    agreement = run(provider.service.propose(proposal()))
+    assert agreement.document.contract == CONTRACT
+
+
+def test_usage_outlives_a_restart(nation: Nation) -> None:
+    agreement = run(nation.consumer.service.propose(proposal(daily_quota=1)))
+    run(nation.provider.service.accept(agreement.id))
+    assert allowed(nation.provider)
+    nation.provider.service.save_usage()
+    assert not allowed(nation.start(PROVIDER_NODE))
+
+
+def receive(nation: Nation, agreement: Agreement) -> None:
+    run(nation.provider.service.receive(envelope_bytes(agreement), CONSUMER_NODE))
