@@ -91,7 +91,7 @@ class NginxHops:
         self._binary = find_nginx()
         self._folder = Path(tempfile.mkdtemp(prefix="hops-"))
         self._folder.chmod(0o755)
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self.processes: list[subprocess.Popen[bytes]] = []
         self.ports = dict(zip(("hop1", "hop2", "backend"), _free_ports(3), strict=True))
         self._write_files(body_sizes)
 
@@ -114,9 +114,9 @@ class NginxHops:
 
     def close(self) -> None:
         """Stop our processes and delete the folder."""
-        for process in self._processes:
+        for process in self.processes:
             process.terminate()
-        for process in self._processes:
+        for process in self.processes:
             process.wait(timeout=10)
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -127,7 +127,7 @@ class NginxHops:
 
     def backend_cpu_seconds(self) -> float:
         """Return the processor time of the process that serves the files."""
-        return total_processor_seconds(children(self._processes[0].pid))
+        return total_processor_seconds(children(self.processes[0].pid))
 
     def run_case(
         self,
@@ -143,9 +143,9 @@ class NginxHops:
         self._check_answer(url, size_bytes)
         headers = {"content-type": "application/json"} if body is not None else {}
         load = wrk.Load(url, method=method, headers=headers, body=body)
-        hop2, hop1 = (children(process.pid) for process in self._processes[1:])
+        hop2, hop1 = (children(process.pid) for process in self.processes[1:])
         result = measure(load, connections, seconds, (hop1, hop2))
-        _check_cost(result, size_bytes)
+        check_cost(result, size_bytes)
         return result
 
     def _check_answer(self, url: str, size_bytes: int) -> None:
@@ -182,7 +182,7 @@ class NginxHops:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        self._processes.append(process)
+        self.processes.append(process)
         deadline = time.monotonic() + _START_SECONDS
         while not _listens(self.ports[name]):
             if process.poll() is not None or time.monotonic() > deadline:
@@ -202,7 +202,8 @@ def json_of_size(size_bytes: int) -> bytes:
     return frame % (b"x" * (size_bytes - len(frame) + 2))
 
 
-def _check_cost(result: Result, size_bytes: int) -> None:
+def check_cost(result: Result, size_bytes: int) -> None:
+    """Refuse a hop that is dearer than any sound nginx. Raises BrokenPeer."""
     limit = LIMIT_MICROSECONDS + LIMIT_MICROSECONDS_PER_KB * max(0, size_bytes // 1024 - 1)
     if max(result.cpu_us) > limit:
         raise BrokenPeer(f"an nginx hop took {max(result.cpu_us):.0f} µs; at most {limit:.0f}")
