@@ -10,9 +10,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from functools import cache
+from importlib.resources import files
 from typing import Any
 
-from lienthong.errors import ContractError, ContractSchemaMismatch, ContractVersionUnsupported
+from lienthong.errors import (
+    ContractError,
+    ContractSchemaMismatch,
+    ContractVersionUnsupported,
+    FieldTypeUnsupported,
+)
 
 MOST_SHOWN = 20  # problems of one file; the rest are consequences as a rule
 
@@ -27,6 +33,9 @@ def standard_problems(document: Mapping[str, Any]) -> Iterator[ContractError]:
     found = False
     for error in _first_errors(document):
         found = True
+        if _lacks_type(error):
+            yield FieldTypeUnsupported(field=f"{error.instance.get('name')!s:.100}", found="-")
+            continue
         place = "contract" + "".join(_step(part) for part in error.absolute_path)
         yield ContractSchemaMismatch(place=place[:200], reason=_reason(error))
     if not found:
@@ -38,10 +47,9 @@ def _validator() -> Any:
     # Imported late: pydantic and jsonschema take a third of a second that most commands
     # of the program never need.
     from jsonschema import Draft201909Validator
-    from open_data_contract_standard.model import OpenDataContractStandard
 
-    model: Any = OpenDataContractStandard  # its method has no annotations
-    return Draft201909Validator(json.loads(model.json_schema()))
+    schema = files("open_data_contract_standard").joinpath("schema.json")
+    return Draft201909Validator(json.loads(schema.read_text(encoding="utf-8")))
 
 
 def _first_errors(document: Mapping[str, Any]) -> list[Any]:
@@ -63,6 +71,17 @@ def _model_problems(document: Mapping[str, Any]) -> Iterator[ContractError]:
         for fault in error.errors(include_url=False, include_input=False)[:MOST_SHOWN]:
             place = "contract" + "".join(_step(part) for part in fault["loc"])
             yield ContractSchemaMismatch(place=place[:200], reason=fault["msg"][:200])
+
+
+def _lacks_type(error: Any) -> bool:
+    """Tell whether a field without logicalType is behind this error.
+
+    The schema's ``if logicalType is map`` also holds where there is none, and then complains
+    of a missing ``map``.
+    """
+    path = [part for part in error.absolute_path if isinstance(part, str)]
+    is_field = path == ["schema", "properties"] and error.validator == "required"
+    return is_field and "logicalType" not in error.instance
 
 
 def _step(part: str | int) -> str:

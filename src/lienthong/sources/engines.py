@@ -174,7 +174,7 @@ _BUSY = {"53300", "55P03", "1040", "1205", "database is locked"}
 _UNREACHABLE = ("28", "08", "57P", "1044", "1045", "1049", "2002", "2003", "2006", "2013", "3D0")
 
 
-def source_error(error: Exception, source: str, time_limit_seconds: float) -> LienthongError:
+def source_error(error: BaseException, source: str, time_limit_seconds: float) -> LienthongError:
     """Turn what SQLAlchemy or a driver raised into one of our errors.
 
     Nothing of the driver's own text is shown: it may hold the statement and its keys.
@@ -195,7 +195,7 @@ def source_error(error: Exception, source: str, time_limit_seconds: float) -> Li
     return SourceQueryFailed(source=source, reason=code or type(error).__name__)
 
 
-def _is_operational(error: Exception) -> bool:
+def _is_operational(error: BaseException) -> bool:
     return isinstance(error, OSError) or type(error).__name__ in (
         "OperationalError",
         "InterfaceError",
@@ -203,15 +203,14 @@ def _is_operational(error: Exception) -> bool:
     )
 
 
-def _code(error: Exception) -> str:
+def _code(error: BaseException) -> str:
     """SQLSTATE of PostgreSQL, error number of MySQL, SQLite's name of the fault."""
-    state = getattr(error, "sqlstate", None)
-    if state:
-        return str(state)
     if isinstance(error, sqlite3.Error):
         return _sqlite_code(error)
-    number = error.args[0] if error.args else ""
-    return str(number) if isinstance(number, int) else ""
+    number = error.args[0] if error.args else None
+    if isinstance(number, int) and not isinstance(error, OSError):
+        return str(number)
+    return str(getattr(error, "sqlstate", None) or "")
 
 
 def _sqlite_code(error: sqlite3.Error) -> str:

@@ -12,6 +12,7 @@ reason. Columns of CSV files are read as text, so that leading zeros stay.
 
 from __future__ import annotations
 
+import csv
 import threading
 import time
 from collections.abc import Sequence
@@ -38,13 +39,9 @@ SETTLE_SECONDS = 1.0
 TIME_LIMIT_SECONDS = 20.0
 MOST_SET_ASIDE = 1000  # lines that are remembered with their reason
 
-# no surprises from sniffing: RFC 4180, first line holds the names
-_CSV = (
-    "read_csv(?, header = true, all_varchar = true, delim = ',', quote = '\"', escape = '\"',"
-    f" store_rejects = true, rejects_limit = {MOST_SET_ASIDE})"
-)
-_PARQUET = "read_parquet(?)"
-_READERS = {"csv": _CSV, "parquet": _PARQUET}
+LONGEST_HEADER = 1 << 20  # bytes of a CSV file's first line
+
+_READERS = ("csv", "parquet")
 
 FileState = tuple[int, int, int]
 
@@ -77,12 +74,11 @@ class FileSource:
         time_limit_seconds: float = TIME_LIMIT_SECONDS,
         settle_seconds: float = SETTLE_SECONDS,
     ) -> None:
-        kind, self._path = _parse(url)
-        self._reader = _READERS[kind]
+        self._kind, self._path = _parse(url)
         self._contract = contract
         self._seconds = time_limit_seconds
         self._settle_seconds = settle_seconds
-        self._name = f"{kind} ({contract.id})"
+        self._name = f"{self._kind} ({contract.id})"
         self._lock = threading.Lock()
         self._refused: tuple[FileState, SourceError] | None = None
         self._loaded = self._load(self._state())
@@ -115,7 +111,7 @@ class FileSource:
         self._loaded.connection.close()
 
     def _bound(self, keys: Sequence[KeyValue]) -> list[KeyValue]:
-        return list(map(str, keys)) if self._reader is _CSV else list(keys)
+        return list(map(str, keys)) if self._kind == "csv" else list(keys)
 
     def _read(self, cursor: duckdb.DuckDBPyConnection, text: str, keys: list[Any]) -> list[Any]:
         timer = threading.Timer(self._seconds, cursor.interrupt)
@@ -160,35 +156,50 @@ class FileSource:
 
     def _load(self, state: FileState) -> _Loaded:
         connection = _locked_connection(self._path)
+        place = [str(self._path)]
         try:
-            self._check_columns(connection)
+            reader = _csv_reader(self._path) if self._kind == "csv" else "read_parquet(?)"
+            self._check_columns(connection.execute(f"DESCRIBE FROM {reader}", place).fetchall())
             columns = {field.column for field in self._contract.fields.values()}
-            selected = ", ".join(_quoted(column) for column in sorted(columns))
-            connection.execute(
-                f"CREATE TABLE records AS SELECT {selected} FROM {self._reader}", [str(self._path)]
-            )
+            selected = ", ".join(map(_quoted, sorted(columns)))
+            connection.execute(f"CREATE TABLE records AS SELECT {selected} FROM {reader}", place)
             key = _quoted(self._contract.key_field.column)
             connection.execute(f"CREATE INDEX records_by_key ON records ({key})")
             return _Loaded(state, connection, self._rejects(connection))
-        except duckdb.Error as error:
+        except (duckdb.Error, OSError, ValueError, csv.Error) as error:
             raise FileUnreadable(source=self._name, reason=type(error).__name__) from None
 
-    def _check_columns(self, connection: duckdb.DuckDBPyConnection) -> None:
-        described = connection.execute(f"DESCRIBE FROM {self._reader}", [str(self._path)])
-        types = {name: kind for name, kind, *_ in described.fetchall()}
+    def _check_columns(self, described: list[Any]) -> None:
+        types = {name: kind for name, kind, *_ in described}
         for field in self._contract.fields.values():
             if field.column not in types:
                 raise ColumnMissing(column=field.column, field=field.name)
         key = self._contract.key_field
         is_text = types[key.column] == "VARCHAR"
-        if self._reader is _PARQUET and is_text != (key.type is FieldType.STRING):
+        if self._kind == "parquet" and is_text != (key.type is FieldType.STRING):
             raise KeyTypeMismatch(column=key.column, found=types[key.column], wanted=key.type.value)
 
     def _rejects(self, connection: duckdb.DuckDBPyConnection) -> tuple[SetAside, ...]:
-        if self._reader is _PARQUET:
+        if self._kind == "parquet":
             return ()
         rows = connection.execute("SELECT line, lower(error_type::VARCHAR) FROM reject_errors")
         return tuple(SetAside(line, reason) for line, reason in rows.fetchall())
+
+
+def _csv_reader(path: Path) -> str:
+    """Return the call that reads a CSV file as RFC 4180 has it, every column as text.
+
+    DuckDB's own guessing of the dialect gives up on a file with a few bad lines.
+    """
+    with path.open("rb") as file:
+        header = file.readline(LONGEST_HEADER).decode("utf-8-sig")
+    names = next(csv.reader([header]), [])
+    columns = ", ".join(f"{_text(name)}: 'VARCHAR'" for name in names)
+    return (
+        f"read_csv(?, columns = {{{columns}}}, auto_detect = false, header = true, delim = ',',"
+        " quote = '\"', escape = '\"', store_rejects = true,"
+        f" rejects_limit = {MOST_SET_ASIDE})"
+    )
 
 
 def _parse(url: str) -> tuple[str, Path]:
@@ -208,8 +219,7 @@ def _locked_connection(path: Path) -> duckdb.DuckDBPyConnection:
         ":memory:",
         config={"autoinstall_known_extensions": False, "autoload_known_extensions": False},
     )
-    allowed = str(path).replace("'", "''")
-    connection.execute(f"SET allowed_paths = ['{allowed}']")
+    connection.execute(f"SET allowed_paths = [{_text(str(path))}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection
@@ -217,3 +227,7 @@ def _locked_connection(path: Path) -> duckdb.DuckDBPyConnection:
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

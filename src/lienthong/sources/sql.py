@@ -37,6 +37,10 @@ class Statement(NamedTuple):
     positional: bool
 
 
+class _ConnectionLost(Exception):
+    """The database closed a connection; the driver's error is the cause."""
+
+
 class SqlSource:
     """The records of one contract in one table or view. Safe for use from many threads."""
 
@@ -46,6 +50,7 @@ class SqlSource:
         self._contract = contract
         self._seconds = time_limit_seconds
         self._engine = make_engine(url, time_limit_seconds)
+        self._driver: Any = self._engine.dialect.loaded_dbapi
         self._name = f"{self._engine.dialect.name} ({contract.id})"
         self._statement = lru_cache(STATEMENTS_KEPT)(self._compile)
         try:
@@ -124,37 +129,31 @@ class SqlSource:
                 return cursor.fetchall()
             finally:
                 cursor.close()
-        except Exception as error:
-            if self._is_disconnect(error):
+        except self._driver.Error as error:
+            if self._engine.dialect.is_disconnect(error, connection.dbapi_connection, None):
                 connection.invalidate()
+                raise _ConnectionLost from error
             raise
         finally:
             deadline.moment = float("inf")
             connection.close()
 
-    def _is_disconnect(self, error: Exception) -> bool:
-        dialect: Any = self._engine.dialect
-        return isinstance(error, dialect.loaded_dbapi.Error) and bool(
-            dialect.is_disconnect(error, None, None)
-        )
-
     def _guarded(self, read: Callable[[], _Result]) -> _Result:
         """Run ``read``; once more if the database had closed a pooled connection meanwhile."""
-        dialect: Any = self._engine.dialect
-        faults = (SQLAlchemyError, dialect.loaded_dbapi.Error, OSError)
         try:
             try:
                 return read()
-            except dialect.loaded_dbapi.Error as error:
-                if not self._is_disconnect(error):
-                    raise
+            except _ConnectionLost:
                 self._engine.dispose()
                 return read()
         except NoSuchTableError:
             raise
-        except faults as error:
-            # Without the cause: a driver's message may hold the statement and its keys.
-            raise source_error(error, self._name, self._seconds) from None
+        except _ConnectionLost as error:
+            fault: BaseException = error.__cause__ or error
+        except (SQLAlchemyError, self._driver.Error, OSError) as error:
+            fault = error
+        # Without the cause: a driver's message may hold the statement and its keys.
+        raise source_error(fault, self._name, self._seconds) from None
 
 
 def _check_key(field: Field, kind: Any) -> None:
