@@ -85,7 +85,9 @@ def test_the_hospital_refuses_what_it_does_not_understand(
     assert _status(hospital + path, data) == status
 
 
-@pytest.mark.parametrize("agreement", [*AGREEMENTS, TEMPORARY], ids=lambda agreement: agreement.service)
+@pytest.mark.parametrize(
+    "agreement", [*AGREEMENTS, TEMPORARY], ids=lambda agreement: agreement.service
+)
 def test_every_agreement_names_fields_of_its_contract(agreement) -> None:  # type: ignore[no-untyped-def]
     (service,) = (
         service for service in agreement.provider.services if service.code == agreement.service

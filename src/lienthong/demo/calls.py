@@ -33,11 +33,9 @@ class Call:
 
     def headers(self, client: str) -> dict[str, str]:
         """The X-Road headers of this call, made by ``client``."""
-        headers = {
-            "X-Road-Client": client,
-            "X-Road-UserId": self.user,
-            "X-Road-Issue": self.dossier,
-        }
+        headers = {"X-Road-Client": client, "X-Road-UserId": self.user}
+        if self.dossier:
+            headers["X-Road-Issue"] = self.dossier
         if self.body is not None:
             headers["Content-Type"] = "application/json"
         if self.purpose is not None:

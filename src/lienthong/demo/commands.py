@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -113,17 +114,16 @@ def _tour(nation: Nation, teller: Teller) -> list[StepResult]:
 
 def _stay(nation: Nation, teller: Teller) -> None:
     """Say where everything is and wait for Ctrl-C."""
-    rows = [("Danh bạ · Directory", nation.directory_url)]
+    rows = [("Danh bạ · Directory", nation.directory.name, [nation.directory_url])]
     for agency in AGENCIES:
         ports = nation.ports(agency)
-        where = (
-            f"hệ thống trong cơ quan · own systems http://127.0.0.1:{ports.client}\n"
-            f"nút khác · other nodes https://127.0.0.1:{ports.peer}\n"
-            f"vận hành · operations http://127.0.0.1:{ports.operations}/health\n"
-            f"{nation.state(agency)}"
-        )
-        rows.append((f"{agency.name}\n{agency.client_id}", where))
-    teller.addresses(rows)
+        where = [
+            f"http://127.0.0.1:{ports.client}",
+            f"https://127.0.0.1:{ports.peer}",
+            f"http://127.0.0.1:{ports.operations}/health",
+        ]
+        rows.append((f"{agency.name} ({agency.client_id})", agency.folder, where))
+    teller.addresses(nation.folder, rows)
     office, ministry = nation.desk(ONE_STOP), nation.desk(HEALTH)
     teller.invitation([office.curl(LOOKUP), office.curl(VERIFY), ministry.curl(BEDS)])
     with suppress(KeyboardInterrupt):
@@ -139,15 +139,8 @@ def _report(results: list[StepResult], ready_seconds: float) -> dict[str, Any]:
                 "vi": result.title_vi,
                 "en": result.title_en,
                 "ok": result.ok,
-                "findings": [
-                    {
-                        "what": finding.what,
-                        "expected": finding.expected,
-                        "found": finding.found,
-                        "ok": finding.ok,
-                    }
-                    for finding in result.findings
-                ],
+                "commands": result.commands,
+                "findings": [asdict(finding) for finding in result.findings],
             }
             for result in results
         ],

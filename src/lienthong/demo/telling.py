@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
@@ -11,7 +12,7 @@ from rich.panel import Panel
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from lienthong.demo.findings import Finding, StepResult
+from lienthong.demo.findings import Command, Finding, Remark, StepResult
 
 
 class Teller:
@@ -22,7 +23,7 @@ class Teller:
 
     def command(self, line: str) -> None:
         """Show a line that can be copied; never wrapped, or it could not be."""
-        self.console.print(f"[dim]$[/] {escape(line)}", soft_wrap=True, highlight=False)
+        self._line(f"[dim]$[/] {escape(line)}")
 
     @contextmanager
     def progress(self) -> Iterator[Callable[[str], None]]:
@@ -48,17 +49,24 @@ class Teller:
             f"[bold]{number}/{total} {escape(result.title_vi)}[/] · {escape(result.title_en)}",
             align="left",
         )
-        for line in result.shown:
-            self.command(line)
-        for finding in result.findings:
-            self._finding(finding)
+        for event in result.events:
+            if isinstance(event, Command):
+                self.command(event.line)
+            elif isinstance(event, Remark):
+                self._line(f"  [dim]{escape(event.text)}[/]")
+            else:
+                self._finding(event)
 
     def _finding(self, finding: Finding) -> None:
         mark = "[green]✓[/]" if finding.ok else "[red]✗[/]"
         text = f"  {mark} {escape(finding.what)}: [bold]{escape(finding.found)}[/]"
         if not finding.ok:
             text += f" [red](đáng lẽ · should be: {escape(finding.expected)})[/]"
-        self.console.print(text, highlight=False)
+        self._line(text)
+
+    def _line(self, text: str) -> None:
+        """Print without wrapping or colouring of our own accord."""
+        self.console.print(text, soft_wrap=True, highlight=False)
 
     def summary(self, results: list[StepResult]) -> None:
         """Show one line a step."""
@@ -72,20 +80,24 @@ class Teller:
         self.console.print()
         self.console.print(table)
 
-    def addresses(self, rows: list[tuple[str, str]]) -> None:
-        """Show who listens where."""
-        table = Table(title="Địa chỉ · Addresses", title_justify="left")
-        table.add_column("Ai · Who")
-        table.add_column("Ở đâu · Where")
-        for who, where in rows:
-            table.add_row(who, where)
-        self.console.print(table)
+    def addresses(self, folder: Path, rows: list[tuple[str, str, list[str]]]) -> None:
+        """Show who listens where, and which folder holds its state."""
+        self.console.print()
+        self._line(f"[bold]Thư mục · Folder:[/] {escape(str(folder))}")
+        self._line(
+            "[bold]Địa chỉ · Addresses[/] "
+            "(hệ thống trong cơ quan · own systems, nút khác · other nodes, vận hành · operations)"
+        )
+        for who, where, addresses in rows:
+            self._line(f"  {escape(who)} [dim]{escape(where)}/[/]")
+            self._line(f"    {'  '.join(addresses)}")
+        self.console.print()
 
     def invitation(self, lines: list[str]) -> None:
         """Show commands to copy while the nation stays up."""
         self.console.print("Thử tự gọi · Try it yourself:", style="bold")
         for line in lines:
-            self.console.print(escape(line), soft_wrap=True, highlight=False)
+            self._line(escape(line))
         self.console.print(
             Panel("Nhấn Ctrl-C để dừng · Press Ctrl-C to stop", expand=False, style="cyan")
         )

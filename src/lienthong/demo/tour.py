@@ -66,7 +66,7 @@ class Tour:
     def send(self, result: StepResult, agency: Agency, call: Call) -> Answer:
         """Make a call from an agency's own software, and show it as a line to copy."""
         desk = self.nation.desk(agency)
-        result.shown.append(desk.curl(call))
+        result.command(desk.curl(call))
         return desk.send(call)
 
     def citizens(self, keys: list[str], fields: list[str]) -> list[dict[str, Any]]:
@@ -85,7 +85,7 @@ class Tour:
 
     def command(self, result: StepResult, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a public command that may rightly fail."""
-        quiet = type(self.nation.commands)(result.shown.append)
+        quiet = type(self.nation.commands)(result.command)
         return quiet.attempt(*arguments)
 
 
@@ -137,7 +137,7 @@ def permitted(tour: Tour, result: StepResult) -> None:
 def without_agreement(tour: Tour, result: StepResult) -> None:
     answer = tour.send(result, HOSPITAL, LOOKUP)
     result.expect("Bị từ chối · Refused", True, _refused(answer))
-    result.expect("Không lộ dữ liệu · No data given", False, "Nguyễn Văn Mẫu" in str(answer.body))
+    result.expect("Lộ dữ liệu · Data given", False, "Nguyễn Văn Mẫu" in str(answer.body))
     _say(result, answer)
 
 
@@ -149,7 +149,7 @@ def withheld(tour: Tour, result: StepResult) -> None:
     result.expect("Trường giữ lại · Withheld", ["so_dien_thoai"], answer.content["withheld"])
     record = answer.content["records"][0]
     result.expect("Có tên · Name given", "Nguyễn Văn Mẫu", record.get("ho_ten"))
-    result.expect("Không có điện thoại · No telephone", False, "so_dien_thoai" in record)
+    result.expect("Có số điện thoại · Telephone given", False, "so_dien_thoai" in record)
 
 
 @step("Xác minh đúng hay sai", "A yes/no verification")
@@ -162,7 +162,7 @@ def verified(tour: Tour, result: StepResult) -> None:
         answer.content["matches"],
     )
     told = "Nguyễn Văn Mẫu".encode() in answer.body
-    result.expect("Không lộ tên thật · True name not told", False, told)
+    result.expect("Lộ tên thật · True name told", False, told)
 
 
 @step("Tra cứu theo lô", "A batch look-up")
@@ -170,7 +170,7 @@ def batch(tour: Tour, result: StepResult) -> None:
     keys, fields = tour.some_numbers(BATCH), ["so_dinh_danh", "ho_ten"]
     call = Call(CITIZENS, "/records:lookup", {"keys": [*keys, NOBODY], "fields": fields})
     answer = tour.nation.desk(ONE_STOP).send(call)
-    result.shown.append(f"# {len(keys) + 1} khóa trong một yêu cầu · keys in one request")
+    result.remark(f"POST {call.target} · {len(keys) + 1} khóa · keys")
     result.expect("Trạng thái · Status", 200, answer.status)
     records = _only(answer.content["records"], fields)
     result.expect("Số bản ghi · Records", len(keys), len(records))
@@ -227,7 +227,8 @@ def tampered(tour: Tour, result: StepResult) -> None:
     checked = _verify(tour, result, forged)
     result.expect("Bị phát hiện · Detected", True, checked.returncode != 0)
     last = (checked.stderr or checked.stdout).strip().splitlines()
-    result.shown.extend(f"  {text}" for text in last[:2])
+    for text in last[:2]:
+        result.remark(text)
 
 
 def _verify(tour: Tour, result: StepResult, file: Path) -> subprocess.CompletedProcess[str]:
@@ -244,7 +245,7 @@ def ledgers(tour: Tour, result: StepResult) -> None:
 
 @step("Thỏa thuận mới có và thôi hiệu lực ngay", "An agreement begins and ends at once")
 def withdrawal(tour: Tour, result: StepResult) -> None:
-    quiet = type(tour.nation.commands)(result.shown.append)
+    quiet = type(tour.nation.commands)(result.command)
     identifier = propose_and_accept(tour.nation, TEMPORARY, quiet)
     call = Call(CITIZENS, "/records:lookup", {"keys": [FATHER], "fields": ["ho_ten"]})
     answer = tour.send(result, HOSPITAL, call)
@@ -271,4 +272,4 @@ def _only(records: list[dict[str, Any]], fields: list[str]) -> list[dict[str, An
 def _say(result: StepResult, answer: Answer) -> None:
     """Show what the refusal told the caller."""
     if isinstance(answer.content, dict):
-        result.shown.append(f"  {answer.status} {answer.error}: {answer.content.get('message')}")
+        result.remark(f"{answer.status} {answer.error}: {answer.content.get('message')}")
