@@ -42,8 +42,10 @@ def nation(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_step_of_the_tour_gives_what_it_should(nation: Path) -> None:
     done = subprocess.run(
-        [*program(), "demo", "run", "--once", "--json", "--people", PEOPLE]
-        + ["--state", str(nation / "s")],
+        [
+            *(*program(), "demo", "run", "--once", "--json"),
+            *("--people", PEOPLE, "--state", str(nation / "s")),
+        ],
         capture_output=True,
         text=True,
         timeout=PATIENCE_SECONDS,

@@ -17,7 +17,7 @@ from lienthong.demo.calls import Call, Desk
 from lienthong.demo.findings import StepResult
 from lienthong.demo.journal import Journal
 from lienthong.demo.legacy_service import serve
-from lienthong.demo.plan import AGENCIES, AGREEMENTS, TEMPORARY, ContractService
+from lienthong.demo.plan import AGENCIES, AGREEMENTS, TEMPORARY, Agreement, ContractService
 from lienthong.demo.processes import Children, free_ports
 from lienthong.demo.public_commands import PublicCommands
 from lienthong.demo.registers import write_registers
