@@ -18,7 +18,6 @@ from lienthong.errors import SignatureInvalid
 from lienthong.identity.keys import PrivateKey, PublicKey
 
 DOMAIN = b"lienthong-directory-1\n"
-LARGEST_RECORD_BYTES = 1_048_576  # a record is about 1 kB; a larger one is an attack on memory
 LARGEST_INTEGER = 2**53 - 1  # what every JSON reader keeps exact (RFC 8785 §3.2.2.3)
 
 

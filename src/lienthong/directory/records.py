@@ -19,7 +19,6 @@ from msgspec import Meta, Struct
 
 from lienthong.directory.canonical import (
     LARGEST_INTEGER,
-    LARGEST_RECORD_BYTES,
     Signature,
     canonical,
     signed_by,
@@ -31,6 +30,7 @@ from lienthong.identity.keys import PublicKey
 Moment = Annotated[datetime, Meta(tz=True)]
 Name = Annotated[str, Meta(min_length=1, max_length=500)]
 Serial = Annotated[int, Meta(ge=1, le=LARGEST_INTEGER)]
+LARGEST_RECORD_BYTES = 1_048_576  # a record is about 1 kB; a larger one is an attack on memory
 AUTHORITIES_PATH = "authorities.json"
 _DATES = {"valid_from": "from", "valid_until": "until"}
 

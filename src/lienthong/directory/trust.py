@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 from tuf.api import exceptions
-from tuf.api.metadata import Root, Snapshot, Targets, Timestamp
+from tuf.api.metadata import Root, Snapshot, SuccinctRoles, Targets, Timestamp
 from tuf.ngclient._internal.trusted_metadata_set import TrustedMetadataSet
 from tuf.ngclient.config import EnvelopeType
 
@@ -73,7 +73,9 @@ class Trust:
 
     def recall_timestamp(self, data: bytes) -> None:
         """Take the last timestamp known, perhaps expired, as the floor for the next one."""
-        with _translated("timestamp"), suppress(exceptions.ExpiredMetadataError):
+        # A root with new keys disowns the old floor: so recovers a directory whose stolen
+        # key published a very high version (TUF specification §5.3.11).
+        with _translated("timestamp"), suppress(exceptions.RepositoryError):
             self._set.update_timestamp(data)
 
     def offer_timestamp(self, data: bytes) -> bool:
@@ -93,8 +95,7 @@ class Trust:
 
     def recall_snapshot(self, data: bytes) -> None:
         """Take the last snapshot known, perhaps replaced or expired, as the floor."""
-        passing = (exceptions.ExpiredMetadataError, exceptions.BadVersionNumberError)
-        with _translated("snapshot"), suppress(*passing):
+        with _translated("snapshot"), suppress(exceptions.RepositoryError):
             self._set.update_snapshot(data, trusted=True)
 
     def offer_snapshot(self, data: bytes) -> None:
@@ -118,11 +119,16 @@ class Trust:
             raise DirectoryInconsistent(part=role)
         return metadata
 
+    def targets_version(self) -> int:
+        """Return the version of the top-level targets that the snapshot names."""
+        meta = self.snapshot.meta.get("targets.json")
+        if meta is None:
+            raise DirectoryInconsistent(part="targets")
+        return meta.version
+
     def bin_versions(self) -> dict[str, int]:
         """Return the version of every bin of the snapshot."""
-        roles = self.targets.delegations and self.targets.delegations.succinct_roles
-        if roles is None:
-            raise DirectoryMalformed(part="targets", reason="no hashed bins")
+        roles = self._bins()
         meta = self.snapshot.meta.items()
         versions = {name.removesuffix(".json"): item.version for name, item in meta}
         missing = [role for role in roles.get_roles() if role not in versions]
@@ -132,10 +138,13 @@ class Trust:
 
     def bin_of(self, path: str) -> str:
         """Return the name of the bin that holds ``path``."""
-        assert self.targets.delegations is not None
-        roles = self.targets.delegations.succinct_roles
-        assert roles is not None
-        return roles.get_role_for_target(path)
+        return self._bins().get_role_for_target(path)
+
+    def _bins(self) -> SuccinctRoles:
+        delegations = self.targets.delegations
+        if delegations is None or delegations.succinct_roles is None:
+            raise DirectoryMalformed(part="targets", reason="no hashed bins")
+        return delegations.succinct_roles
 
     def published(self) -> datetime:
         """Return when the timestamp was made, by the directory's clock."""

@@ -1,0 +1,239 @@
+"""Making TUF metadata: root, targets, hashed bins, snapshot, timestamp.
+
+Every new version is written beside the old one, and counts when the timestamp names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import NamedTuple, TypeVar
+
+import msgspec
+from securesystemslib.signer import CryptoSigner
+from tuf.api.exceptions import RepositoryError
+from tuf.api.metadata import (
+    Delegations,
+    Metadata,
+    MetaFile,
+    Root,
+    Snapshot,
+    SuccinctRoles,
+    TargetFile,
+    Targets,
+    Timestamp,
+)
+
+from lienthong.directory.records import AUTHORITIES_PATH
+from lienthong.directory.site import TIMESTAMP, Site, metadata_name, target_name
+from lienthong.directory.trust import BIN_PREFIX, INSTANCE_FIELD, ROLE_FIELD, TIME_FIELD
+from lienthong.errors import DirectoryStateInvalid
+from lienthong.identity.keys import PrivateKey
+
+AnySigned = TypeVar("AnySigned", Root, Timestamp, Snapshot, Targets)
+_TOP = ("root", "targets", "snapshot", "timestamp")
+
+
+class Periods(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long each kind of metadata counts. A day of ``timestamp`` is how long the nation
+    works on when the directory is gone."""
+
+    timestamp_hours: float = 24.0
+    snapshot_days: float = 7.0
+    targets_days: float = 365.0
+    root_days: float = 1095.0
+
+    def of(self, role: str) -> timedelta:
+        if role == "timestamp":
+            return timedelta(hours=self.timestamp_hours)
+        days = {"snapshot": self.snapshot_days, "root": self.root_days}
+        return timedelta(days=days.get(role, self.targets_days))
+
+
+class Versions(NamedTuple):
+    """Versions of all metadata now published."""
+
+    timestamp: int
+    snapshot: int
+    others: Mapping[str, int]  # of the top-level targets and the bins
+
+    def of(self, role: str) -> int:
+        return self.others[role]
+
+
+class MetadataSigner:
+    """Reads and signs the metadata of one site; ``key`` gives a role's key when needed."""
+
+    def __init__(
+        self,
+        site: Site,
+        instance: str,
+        periods: Periods,
+        key: Callable[[str], PrivateKey],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._site = site
+        self._instance = instance
+        self._periods = periods
+        self._key = key
+        self._clock = clock
+
+    def is_empty(self) -> bool:
+        return self._site.read(TIMESTAMP) is None
+
+    def create(self, bins: int, top: Mapping[str, bytes]) -> bytes:
+        """Make version 1 of everything; returns the root of trust."""
+        root = Root(expires=self._expiry("root"), consistent_snapshot=True)
+        root.unrecognized_fields[INSTANCE_FIELD] = self._instance
+        for role in _TOP:
+            root.add_key(self._signer(role).public_key, role)
+        bin_key = self._signer("bins").public_key
+        roles = SuccinctRoles([bin_key.keyid], 1, bins.bit_length() - 1, BIN_PREFIX)
+        delegations = Delegations({bin_key.keyid: bin_key}, succinct_roles=roles)
+        targets = Targets(expires=self._expiry("targets"), delegations=delegations)
+        changed: dict[str, Targets] = {"targets": targets}
+        for role in roles.get_roles():
+            changed[role] = Targets(unrecognized_fields={ROLE_FIELD: role})
+        files = {metadata_name("root", 1): self._signed("root", root)}
+        for path, data in top.items():
+            _set_target(targets, path, data, files)
+        self._publish(changed, files, Versions(0, 0, dict.fromkeys(changed, 0)))
+        return files[metadata_name("root", 1)]
+
+    def publish(self, records: Mapping[str, bytes]) -> None:
+        """Publish a new version with these records changed, given by path."""
+        versions = self.versions()
+        changed: dict[str, Targets] = {}
+        files: dict[str, bytes] = {}
+        for path, data in records.items():
+            role = self.role_of(path)
+            if role not in changed:
+                changed[role] = self.targets(role)
+            _set_target(changed[role], path, data, files)
+        self._publish(changed, files, versions)
+
+    def renew(self) -> bool:
+        """Sign the timestamp anew, and whatever else is past half of its time.
+
+        Returns whether there is a new snapshot.
+        """
+        self._renew_root()
+        versions = self.versions()
+        snapshot = self._read("snapshot", versions.snapshot, Snapshot)
+        if not self._due("snapshot", snapshot):
+            self._publish_timestamp(versions, snapshot_data=None)
+            return False
+        roles = {role: self.targets(role) for role in versions.others}
+        due = {role: item for role, item in roles.items() if self._due(role, item)}
+        self._publish(due, {}, versions)
+        return True
+
+    def versions(self) -> Versions:
+        """Return what is published now."""
+        timestamp = self._timestamp()
+        snapshot = self._read("snapshot", timestamp.snapshot_meta.version, Snapshot)
+        others = {name.removesuffix(".json"): meta.version for name, meta in snapshot.meta.items()}
+        return Versions(timestamp.version, snapshot.version, others)
+
+    def targets(self, role: str) -> Targets:
+        """Return the top-level targets or a bin as published now."""
+        return self._read(role, self.versions().of(role), Targets)
+
+    def bin_roles(self) -> tuple[str, ...]:
+        return tuple(self._succinct().get_roles())
+
+    def role_of(self, path: str) -> str:
+        """Return which role holds a path."""
+        return "targets" if path == AUTHORITIES_PATH else self._succinct().get_role_for_target(path)
+
+    def digest(self, path: str) -> bytes | None:
+        """Return the SHA-256 of the record now published at a path."""
+        found = self.targets(self.role_of(path)).targets.get(path)
+        return bytes.fromhex(found.hashes["sha256"]) if found else None
+
+    def root_bytes(self) -> bytes:
+        """Return the newest root."""
+        return self._site.roots()[-1]
+
+    def _publish(
+        self, changed: Mapping[str, Targets], files: dict[str, bytes], versions: Versions
+    ) -> None:
+        others = dict(versions.others)
+        for role, targets in changed.items():
+            targets.version = others[role] = versions.of(role) + 1
+            targets.expires = self._expiry(role)
+            files[metadata_name(role, targets.version)] = self._signed(role, targets)
+        meta = {f"{role}.json": MetaFile(version) for role, version in others.items()}
+        snapshot = Snapshot(versions.snapshot + 1, expires=self._expiry("snapshot"), meta=meta)
+        data = self._signed("snapshot", snapshot)
+        files[metadata_name("snapshot", snapshot.version)] = data
+        self._site.write_all(files)
+        self._publish_timestamp(versions._replace(snapshot=snapshot.version), data)
+
+    def _publish_timestamp(self, versions: Versions, snapshot_data: bytes | None) -> None:
+        name = metadata_name("snapshot", versions.snapshot)
+        data = snapshot_data or self._site.read(name) or b""
+        hashes = {"sha256": sha256(data).hexdigest()}
+        timestamp = Timestamp(
+            versions.timestamp + 1,
+            expires=self._expiry("timestamp"),
+            snapshot_meta=MetaFile(versions.snapshot, len(data), hashes),
+            unrecognized_fields={TIME_FIELD: self._now().isoformat()},
+        )
+        self._site.publish(self._signed("timestamp", timestamp), versions.snapshot)
+
+    def _renew_root(self) -> None:
+        root = Metadata[Root].from_bytes(self.root_bytes()).signed
+        if self._due("root", root):
+            root.version += 1
+            root.expires = self._expiry("root")
+            name = metadata_name("root", root.version)
+            self._site.write_all({name: self._signed("root", root)})
+
+    def _timestamp(self) -> Timestamp:
+        data = self._site.read(TIMESTAMP)
+        if data is None:
+            raise DirectoryStateInvalid(path=self._site.folder, reason="no timestamp.json")
+        return self._parsed(data, Timestamp, "timestamp")
+
+    def _read(self, role: str, version: int, kind: type[AnySigned]) -> AnySigned:
+        data = self._site.read(metadata_name(role, version)) or b""
+        return self._parsed(data, kind, role)
+
+    def _parsed(self, data: bytes, kind: type[AnySigned], role: str) -> AnySigned:
+        try:
+            signed = Metadata[AnySigned].from_bytes(data).signed
+        except RepositoryError as error:
+            raise DirectoryStateInvalid(path=self._site.folder, reason=f"{role} damaged") from error
+        assert isinstance(signed, kind)
+        return signed
+
+    def _succinct(self) -> SuccinctRoles:
+        delegations = self.targets("targets").delegations
+        assert delegations is not None
+        assert delegations.succinct_roles is not None
+        return delegations.succinct_roles
+
+    def _signed(self, role: str, signed: AnySigned) -> bytes:
+        metadata = Metadata(signed)
+        metadata.sign(self._signer(role))
+        return metadata.to_bytes()
+
+    def _signer(self, role: str) -> CryptoSigner:
+        return CryptoSigner(self._key("bins" if role.startswith(BIN_PREFIX) else role).cryptography)
+
+    def _due(self, role: str, signed: Root | Snapshot | Targets) -> bool:
+        return signed.expires - self._now() < self._periods.of(role) / 2
+
+    def _now(self) -> datetime:
+        return self._clock().replace(microsecond=0)
+
+    def _expiry(self, role: str) -> datetime:
+        return self._now() + self._periods.of(role)
+
+
+def _set_target(targets: Targets, path: str, data: bytes, files: dict[str, bytes]) -> None:
+    digest = sha256(data).digest()
+    targets.targets[path] = TargetFile(len(data), {"sha256": digest.hex()}, path)
+    files[target_name(path, digest)] = data

@@ -1,0 +1,267 @@
+"""The request file that a node sends to the directory's operator, and the making of it.
+
+It holds the statements of the node and of its members, each signed by the member's key; the
+node's statement is also signed by the node's signing key, and the certificate request by the
+TLS key: so every key proves that somebody holds it. Nothing in it is secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Literal, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+
+from lienthong.directory.canonical import Signature, canonical, sign
+from lienthong.directory.records import (
+    Delegation,
+    KeyStatement,
+    MemberStatement,
+    NodeStatement,
+    Subsystem,
+)
+from lienthong.errors import RequestInvalid
+from lienthong.identity.certificates import certificate_request
+from lienthong.identity.identifiers import MemberId, NodeId
+from lienthong.identity.keys import PrivateKey, PublicKey
+
+LARGEST_REQUEST_BYTES = 33_554_432  # a node that hosts ten thousand members sends ten megabytes
+DELEGATION_DAYS = 3650
+_CLOCK_TOLERANCE = timedelta(minutes=5)  # rights begin earlier, for nodes whose clock is behind
+_ROTATION_OVERLAP = timedelta(days=7)  # a node's old keys still count while it changes over
+
+
+class SignedMember(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A member's statement with its signatures; a member may make it offline."""
+
+    statement: MemberStatement
+    signatures: tuple[Signature, ...]
+
+
+class SignedNode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A node's statement, signed by its owner and by the node's signing key."""
+
+    statement: NodeStatement
+    signatures: tuple[Signature, ...]
+
+
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole request file. ``certificate`` is a PEM chain of an approved authority, if any."""
+
+    type: Literal["request"]
+    format: Literal[1]
+    members: tuple[SignedMember, ...]
+    node: SignedNode
+    certificate_request: str
+    certificate: str | None
+
+
+Parsed = TypeVar("Parsed", Request, SignedMember)
+
+
+def parse_request(data: bytes) -> Request:
+    """Read a request file; nothing is believed yet. Raises RequestInvalid."""
+    return _parse(data, Request)
+
+
+def parse_member(data: bytes) -> SignedMember:
+    """Read a member's signed statement. Raises RequestInvalid."""
+    return _parse(data, SignedMember)
+
+
+def make_member(
+    member: MemberId,
+    name: str,
+    key: PrivateKey,
+    subsystems: Iterable[Subsystem],
+    node: NodeId,
+    now: datetime,
+    *,
+    delegation_days: int = DELEGATION_DAYS,
+    previous: bytes | None = None,
+    old_key: PrivateKey | None = None,
+) -> bytes:
+    """Sign a member's statement that delegates ``subsystems`` to ``node``.
+
+    ``previous`` is the statement now in force: other nodes' delegations and all key statements
+    are carried over, and it is returned unchanged when nothing differs. When ``key`` is new,
+    ``old_key`` has to sign too, or two registrars (``countersign``). Raises RequestInvalid.
+    """
+    before = parse_member(previous) if previous else None
+    old = before.statement if before else None
+    moment = _whole_seconds(now)
+    listed = tuple(subsystems)
+    delegation = Delegation(
+        str(node),
+        tuple(subsystem.code for subsystem in listed),
+        moment - _CLOCK_TOLERANCE,
+        moment + timedelta(days=delegation_days),
+    )
+    statement = MemberStatement(
+        "member",
+        str(member),
+        name,
+        old.serial + 1 if old else 1,
+        moment,
+        listed,
+        _keys(old.keys if old else (), [key.public], moment, timedelta()),
+        _delegations(old.delegations if old else (), delegation, moment),
+    )
+    if before and old and _same(statement, old):
+        return _written(before)
+    keys = [key, old_key] if old_key else [key]
+    return _written(SignedMember(statement, sign(canonical(statement), keys)))
+
+
+def make_request(
+    node: NodeId,
+    member_key: PrivateKey,
+    signing_key: PrivateKey,
+    tls_key: PrivateKey,
+    *,
+    addresses: Sequence[str],
+    member_name: str,
+    node_name: str,
+    subsystems: Iterable[Subsystem],
+    now: datetime,
+    delegation_days: int = DELEGATION_DAYS,
+    hosted: Iterable[bytes] = (),
+    previous: bytes | None = None,
+    old_member_key: PrivateKey | None = None,
+    certificate: str | None = None,
+) -> bytes:
+    """Make the request file of a node for its owner and for ``hosted`` members' statements.
+
+    ``previous`` is the last request file: it is returned unchanged when nothing differs, and
+    otherwise carried on from, with serials one higher. Keys that are not given any more are
+    ended (a node's after a week's overlap). Raises RequestInvalid.
+    """
+    before = parse_request(previous) if previous else None
+    known = {one.statement.id: one for one in before.members} if before else {}
+    owner_before = known.get(str(node.owner))
+    owner = make_member(
+        node.owner,
+        member_name,
+        member_key,
+        subsystems,
+        node,
+        now,
+        delegation_days=delegation_days,
+        previous=_written(owner_before) if owner_before else None,
+        old_key=old_member_key,
+    )
+    known |= {str(node.owner): parse_member(owner)}
+    known |= {one.statement.id: one for one in map(parse_member, hosted)}
+    signed = _signed_node(node, node_name, addresses, member_key, signing_key, tls_key, now, before)
+    names = [urlsplit(address).hostname or "" for address in addresses]
+    csr = certificate_request(tls_key, str(node), names)
+    if before and before.node == signed:
+        csr = before.certificate_request
+    request = Request("request", 1, tuple(known.values()), signed, csr, certificate)
+    return previous if previous and request == before else _written(request)
+
+
+def countersign(request: bytes, registrar: PrivateKey) -> bytes:
+    """Add a registrar's signature to all statements of members in a request.
+
+    Two registrars together stand in for a lost member key. Raises RequestInvalid.
+    """
+    parsed = parse_request(request)
+    members = tuple(
+        SignedMember(
+            member.statement,
+            (*member.signatures, *sign(canonical(member.statement), [registrar])),
+        )
+        for member in parsed.members
+    )
+    return _written(msgspec.structs.replace(parsed, members=members))
+
+
+def _signed_node(
+    node: NodeId,
+    name: str,
+    addresses: Sequence[str],
+    member_key: PrivateKey,
+    signing_key: PrivateKey,
+    tls_key: PrivateKey,
+    now: datetime,
+    before: Request | None,
+) -> SignedNode:
+    old = before.node.statement if before else None
+    moment = _whole_seconds(now)
+    statement = NodeStatement(
+        "node",
+        str(node),
+        str(node.owner),
+        name,
+        old.serial + 1 if old else 1,
+        moment,
+        tuple(addresses),
+        _keys(old.signing_keys if old else (), [signing_key.public], moment, _ROTATION_OVERLAP),
+        _keys(old.tls_keys if old else (), [tls_key.public], moment, _ROTATION_OVERLAP),
+    )
+    signers = [member_key, signing_key]
+    if before and old and _same(statement, old) and _has_signed(before.node, member_key):
+        return before.node
+    return SignedNode(statement, sign(canonical(statement), signers))
+
+
+def _keys(
+    before: Iterable[KeyStatement],
+    current: Sequence[PublicKey],
+    now: datetime,
+    overlap: timedelta,
+) -> tuple[KeyStatement, ...]:
+    """Carry key statements over: none is dropped, those not current any more are ended."""
+    texts = {key.text for key in current}
+    known = {item.key for item in before}
+    end = now + overlap
+    kept = tuple(
+        item
+        if item.key in texts or (item.valid_until is not None and item.valid_until <= end)
+        else msgspec.structs.replace(item, valid_until=end)
+        for item in before
+    )
+    added = (key for key in current if key.text not in known)
+    return kept + tuple(KeyStatement(key.text, now - _CLOCK_TOLERANCE, None) for key in added)
+
+
+def _delegations(
+    before: Iterable[Delegation], wanted: Delegation, now: datetime
+) -> tuple[Delegation, ...]:
+    others = tuple(item for item in before if item.node != wanted.node)
+    same = [
+        item
+        for item in before
+        if item.node == wanted.node
+        and item.subsystems == wanted.subsystems
+        and item.valid_until - now > (wanted.valid_until - now) / 2
+    ]
+    return (*others, same[0] if same else wanted)
+
+
+def _has_signed(node: SignedNode, key: PrivateKey) -> bool:
+    return any(item.key_id == key.public.key_id for item in node.signatures)
+
+
+def _same(new: MemberStatement | NodeStatement, old: MemberStatement | NodeStatement) -> bool:
+    return msgspec.structs.replace(new, serial=old.serial, issued=old.issued) == old
+
+
+def _whole_seconds(moment: datetime) -> datetime:
+    return moment.replace(microsecond=0)
+
+
+def _written(value: Request | SignedMember) -> bytes:
+    return msgspec.json.format(canonical(value), indent=2) + b"\n"
+
+
+def _parse(data: bytes, kind: type[Parsed]) -> Parsed:
+    if len(data) > LARGEST_REQUEST_BYTES:
+        raise RequestInvalid(reason=f"over {LARGEST_REQUEST_BYTES} bytes")
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, ValueError, OverflowError, RecursionError) as error:
+        raise RequestInvalid(reason=str(error)[:200]) from error
