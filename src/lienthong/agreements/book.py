@@ -14,8 +14,10 @@ One event loop uses a book; it is not made for several threads.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -203,15 +205,10 @@ class _Entry:
         self.id = agreement.id
         self.since, self.until = document.valid_from, document.valid_until
         self.inactive = _INACTIVE.get(agreement.status(document.valid_from))
-        self.literals = {(each.method, each.pattern) for each in document.endpoints if each.literal}
-        self.patterns = [
-            (each.method, compile_pattern(each.pattern).fullmatch)
-            for each in document.endpoints
-            if not each.literal
-        ]
-        self.fields = frozenset(document.fields) if document.kind is Kind.CONTRACT else None
+        self.literals, self.patterns = _routes(document.endpoints)
+        self.fields = _shared(document.fields) if document.kind is Kind.CONTRACT else None
         self.purpose = document.purposes[0]
-        self.purposes = frozenset(document.purposes)
+        self.purposes = _shared(document.purposes)
         self.quota = document.daily_quota
         self.count = count
         if bucket is None and document.rate is not None:
@@ -274,6 +271,33 @@ class _Entry:
         if question.now < self.since:
             return AgreementNotYetValid(agreement=self.id, since=self.since.isoformat())
         return AgreementExpired(agreement=self.id, until=self.until.isoformat())
+
+
+class _Routes(NamedTuple):
+    """The endpoints of an agreement: single paths, and what is left to match."""
+
+    literals: frozenset[tuple[str, str]]
+    patterns: tuple[tuple[str, Callable[[str], re.Match[str] | None]], ...]
+
+
+# Thousands of agreements are worded alike; what they share stays in the processor's cache.
+
+
+@lru_cache(maxsize=4096)
+def _routes(endpoints: tuple[Endpoint, ...]) -> _Routes:
+    return _Routes(
+        frozenset((each.method, each.pattern) for each in endpoints if each.literal),
+        tuple(
+            (each.method, compile_pattern(each.pattern).fullmatch)
+            for each in endpoints
+            if not each.literal
+        ),
+    )
+
+
+@lru_cache(maxsize=4096)
+def _shared(texts: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(texts)
 
 
 def _denied(question: Question, agreement_id: str | None, error: AgreementError) -> Decision:
