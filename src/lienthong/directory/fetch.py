@@ -90,7 +90,7 @@ class WebFetch:
         except zlib.error as error:
             raise DirectoryMalformed(part=name, reason="not gzip") from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            reason = type(error).__name__
+            reason = type(getattr(error, "reason", None) or error).__name__
             raise DirectoryUnreachable(url=self.url + name, reason=reason) from error
 
     def _read(

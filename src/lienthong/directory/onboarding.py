@@ -1,11 +1,11 @@
-"""What the directory's operator decides: approve, revoke, authorities, registrars.
+"""Approving a node's request: the one step between a request file and a working node.
 
-Every step may be repeated: a request approved before changes nothing.
+It may be repeated: a request approved before changes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
@@ -13,27 +13,22 @@ from urllib.parse import urlsplit
 import msgspec
 from cryptography import x509
 
-from lienthong.directory.canonical import sign
+from lienthong.directory.authorities import authorities_of
 from lienthong.directory.records import (
-    AUTHORITIES_PATH,
     Authorities,
     KeyStatement,
     Member,
     Node,
-    Record,
-    Registrar,
-    Revocation,
     check_record,
     member_path,
     node_path,
-    public_key,
     signers_of,
     statement_bytes,
 )
 from lienthong.directory.repository import Edit, Repository
 from lienthong.directory.request import Request, SignedMember, parse_request
 from lienthong.directory.succession import check_succession
-from lienthong.errors import InvalidCertificate, NothingToRevoke, RequestInvalid
+from lienthong.errors import InvalidCertificate, RequestInvalid
 from lienthong.identity.certificates import (
     certificate_key,
     check_chain,
@@ -41,7 +36,7 @@ from lienthong.identity.certificates import (
     read_chain,
     request_key,
 )
-from lienthong.identity.keys import PrivateKey, PublicKey
+from lienthong.identity.keys import PublicKey
 
 RENEW_BEFORE = timedelta(days=30)  # a certificate with less left is issued anew on approval
 
@@ -89,7 +84,7 @@ def _approve_member(edit: Edit, signed: SignedMember, instance: str) -> None:
     if old is None:
         edit.put(new)
     elif statement_bytes(old) != statement_bytes(new):
-        check_succession(old, new, None, _authorities(edit).statement.registrars)
+        check_succession(old, new, None, authorities_of(edit).statement.registrars)
         edit.put(new)
 
 
@@ -115,7 +110,7 @@ def _approve_node(edit: Edit, request: Request, repository: Repository, days: in
         if statement_bytes(kept) == statement_bytes(new):
             new = kept
         else:
-            check_succession(kept, new, owner, _authorities(edit).statement.registrars)
+            check_succession(kept, new, owner, authorities_of(edit).statement.registrars)
     edit.put(_with_certificate(new, request, edit, repository, days))
 
 
@@ -135,7 +130,7 @@ def _with_certificate(
     valid = [pem for pem, chain in chains.items() if chain[0].not_valid_after_utc > now]
     if request.certificate is not None:
         pem = request.certificate
-        _check_brought(pem, key, _authorities(edit), now)
+        _check_brought(pem, key, authorities_of(edit), now)
     elif (fitting := _fitting(node, [chains[one][0] for one in valid], key, now)) is not None:
         pem = next(one for one in valid if chains[one][0] == fitting)
     else:
@@ -165,126 +160,3 @@ def _check_brought(pem: str, key: PublicKey, authorities: Authorities, now: date
 
 def _hosts(node: Node) -> list[str]:
     return [urlsplit(address).hostname or "" for address in node.addresses]
-
-
-def _authorities(edit: Edit) -> Authorities:
-    record = edit.get(AUTHORITIES_PATH)
-    assert isinstance(record, Authorities)
-    return record
-
-
-# --- revocation ----------------------------------------------------------------------
-
-
-def revoke(repository: Repository, kind: str, identifier: str, reason: str) -> int:
-    """Revoke a node, member, key (by id), certificate (by SHA-256) or delegation from now on.
-
-    A delegation is named ``<member> <node>``. Returns the version that says so; what is
-    revoked already stays as it is. Raises NothingToRevoke.
-    """
-    now = repository.clock().replace(microsecond=0)
-    with repository.edit() as edit:
-        found = False
-        for record in _concerned(repository, edit, kind, identifier):
-            found = True
-            name = identifier.split(" ")[-1] if kind == "delegation" else identifier
-            if record.revoked(kind, name) is None:
-                item = msgspec.convert(
-                    {"kind": kind, "id": name, "at": now, "reason": reason[:500]}, Revocation
-                )
-                revocations = (*record.revocations, item)
-                edit.put(msgspec.structs.replace(record, revocations=revocations))
-        if not found:
-            raise NothingToRevoke(kind=kind, id=identifier)
-    return repository.version
-
-
-def _concerned(
-    repository: Repository, edit: Edit, kind: str, identifier: str
-) -> list[Member | Node]:
-    direct = {"member": member_path, "node": node_path}
-    if kind in direct:
-        record = edit.get(direct[kind](identifier))
-        return [record] if isinstance(record, Member | Node) else []
-    if kind == "delegation":
-        member, _, node = identifier.partition(" ")
-        record = edit.get(member_path(member))
-        fits = isinstance(record, Member) and any(one.node == node for one in record.delegations)
-        return [record] if isinstance(record, Member) and fits else []
-    holds = _holds_key if kind == "key" else _holds_certificate
-    return [
-        record
-        for record in repository.records()
-        if isinstance(record, Member | Node) and holds(record, identifier)
-    ]
-
-
-def _holds_key(record: Member | Node, key_id: str) -> bool:
-    statements: tuple[KeyStatement, ...] = (
-        record.keys
-        if isinstance(record, Member)
-        else record.signing_keys + record.statement.tls_keys
-    )
-    return any(statement.public.key_id == key_id for statement in statements)
-
-
-def _holds_certificate(record: Member | Node, print_: str) -> bool:
-    if isinstance(record, Member):
-        return False
-    return any(fingerprint(read_chain(pem)[0]) == print_ for pem in record.certificates)
-
-
-# --- authorities and registrars ------------------------------------------------------
-
-
-def add_authority(repository: Repository, pem: str) -> int:
-    """Approve a certificate authority. Raises InvalidCertificate."""
-    certificate = read_chain(pem)[0]
-    try:
-        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
-        is_authority = constraints.value.ca
-    except (ValueError, x509.ExtensionNotFound):
-        is_authority = False
-    if not is_authority:
-        raise InvalidCertificate(name="authority", reason="it may not issue certificates")
-
-    def change(record: Authorities) -> Authorities:
-        known = record.statement.authorities
-        if any(read_chain(one)[0] == certificate for one in known):
-            return record
-        return _changed(record, authorities=(*known, pem))
-
-    return _change_authorities(repository, change)
-
-
-def add_registrar(
-    repository: Repository, name: str, key: str, signed_with: Iterable[PrivateKey] = ()
-) -> int:
-    """Name a registrar; from the third on, two known ones have to sign. Raises InvalidKey."""
-    public_key(key)
-
-    def change(record: Authorities) -> Authorities:
-        known = record.statement.registrars
-        if any(registrar.key == key for registrar in known):
-            return record
-        new = _changed(record, registrars=(*known, Registrar(name, key)))
-        return msgspec.structs.replace(new, signatures=sign(statement_bytes(new), signed_with))
-
-    return _change_authorities(repository, change)
-
-
-def _changed(record: Authorities, **fields: object) -> Authorities:
-    serial = record.statement.serial + 1
-    statement = msgspec.structs.replace(record.statement, serial=serial, **fields)
-    return Authorities(statement, ())
-
-
-def _change_authorities(
-    repository: Repository, change: Callable[[Authorities], Authorities]
-) -> int:
-    with repository.edit() as edit:
-        old = _authorities(edit)
-        new: Record = change(old)
-        check_succession(old, new, None, old.statement.registrars)
-        edit.put(new)
-    return repository.version

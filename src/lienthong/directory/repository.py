@@ -135,16 +135,16 @@ class Repository:
         if len(edit.changed) >= _WORTH_A_BUNDLE:
             self.write_bundle()
 
-    def publish(self, everything: bool = True) -> bool:
-        """Sign anew what comes near its date: the timestamp always, the rest if half is over.
+    def publish(self) -> bool:
+        """Sign anew what comes near its date; returns whether there is a new snapshot.
 
-        With ``everything`` false only the timestamp and, if due, the rest are looked at, and
-        the bundle is made only with a new snapshot. Returns whether the snapshot is new.
+        The timestamp is always signed anew, the rest when half of its time is over. The
+        bundle for first copies is made with each new snapshot, or when there is none yet.
         """
         with self._locked():
             renewed = self.signer.renew()
-            (self.state / "root.json").write_bytes(self.signer.root_bytes())
-        if renewed or everything:
+            Site(self.state).write_all({"root.json": self.signer.root_bytes()})
+        if renewed or not (self.site.folder / BUNDLE).exists():
             self.write_bundle()
         return renewed
 
