@@ -2,7 +2,7 @@
 
 Statements are made by SQLAlchemy Core, which quotes every name, and are compiled once for each
 set of fields and size of batch; on the request path the text goes straight to the driver with
-bound parameters. That takes a look-up from 190 µs to under 40 on SQLite.
+bound parameters, which takes a quarter of the processor time of executing through Core.
 """
 
 from __future__ import annotations
