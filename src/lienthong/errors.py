@@ -570,6 +570,10 @@ class TooManyProposals(AgreementError, code="agreements.too_many_proposals", sta
     """A party has too many unanswered proposals."""
 
 
+class AgreementNotDelivered(AgreementError, code="agreements.not_delivered", status=502):
+    """Another node did not take an agreement in; it is tried again."""
+
+
 class AgreementStoreFailed(AgreementError, code="agreements.store", status=503):
     """The node's database refused a step of an agreement."""
 
@@ -900,6 +904,14 @@ class NodeNotRunning(NodeError, code="node.not_running"):
 
 class NodeNotInitialised(NodeError, code="node.not_initialised"):
     """A state folder holds no node."""
+
+
+class NodeNotApproved(NodeError, code="node.not_approved", status=503):
+    """The directory does not name this node yet, or no longer, with a certificate for its key."""
+
+
+class SubsystemNotHosted(NodeError, code="node.subsystem_not_hosted", status=422):
+    """A service or client is to belong to a subsystem that this node does not speak for."""
 
 
 class NodeAlreadyRunning(NodeError, code="node.already_running"):

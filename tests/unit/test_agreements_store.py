@@ -7,29 +7,28 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 
 from lienthong.agreements.book import Usage
 from lienthong.agreements.models import Act, Agreement, Party, Statement
 from lienthong.agreements.proposals import draft
-from lienthong.agreements.store import AgreementStore, metadata
+from lienthong.agreements.store import AgreementStore
 from lienthong.errors import AgreementConflict, AgreementStoreFailed
+from lienthong.ledger.database import open_database
 from tests.fixtures.agreement_parties import (
     CONSUMER_NODE,
     PROVIDER_NODE,
     START,
     proposal,
-    sqlite_engine,
 )
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AgreementStore]:
     if request.param == "sqlite":
-        engine = sqlite_engine(tmp_path / "node.db")
+        engine = open_database(f"sqlite:///{tmp_path}/node.db")
     else:
-        engine = create_engine(request.getfixturevalue("postgresql_url"))
-        metadata.create_all(engine)
+        engine = open_database(request.getfixturevalue("postgresql_url"))
     yield AgreementStore(engine)
     engine.dispose()
 
@@ -119,10 +118,10 @@ def test_keeps_the_latest_usage(store: AgreementStore) -> None:
 
 
 def test_a_database_that_fails_is_our_error_without_its_address(tmp_path: Path) -> None:
-    engine = sqlite_engine(tmp_path / "node.db")
+    engine = open_database(f"sqlite:///{tmp_path}/node.db")
+    store = AgreementStore(engine)
     with engine.begin() as connection:
         connection.execute(text("DROP TABLE agreement_delivery"))
-    store = AgreementStore(engine)
     agreement = proposed()
     with pytest.raises(AgreementStoreFailed) as failure:
         store.save(agreement, [PROVIDER_NODE], 0.0)

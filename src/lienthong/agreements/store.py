@@ -1,7 +1,9 @@
 """Where agreements are kept: documents, statements, what is still to be delivered, counts.
 
-Every write is one transaction and is on disk when the method returns (the engine is made with
-``synchronous=FULL`` or ``synchronous_commit=on``). Statements are only ever added.
+Every write is one transaction and is on disk when the method returns (``open_database`` sees
+to ``synchronous=FULL`` and ``synchronous_commit``). It begins with a statement that writes, so
+that SQLite waits for its turn instead of refusing a transaction that has already read.
+Statements are only ever added.
 """
 
 from __future__ import annotations
@@ -87,12 +89,17 @@ class Delivery(NamedTuple):
 
 
 class AgreementStore:
-    """Agreements in SQLite or PostgreSQL. All methods raise AgreementStoreFailed."""
+    """Agreements in SQLite or PostgreSQL; the engine comes from ``ledger.database``.
+
+    Tables that are missing are made. All methods raise AgreementStoreFailed.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         dialect: Any = sqlite if engine.dialect.name == "sqlite" else postgresql
         self._insert = dialect.insert
+        with self._transaction() as connection:
+            metadata.create_all(connection)
 
     def save(self, agreement: Agreement, deliver_to: Iterable[str], now: float) -> None:
         """Add what is new of ``agreement`` and queue it for the nodes of ``deliver_to``.
