@@ -130,7 +130,7 @@ class ConsumerEdge:
         core = self._core
         if core.draining:
             raise NodeDraining()
-        view = core.directory.view
+        view = core.view()
         if is_list_clients(request.target):
             return self._client_list.response(view, request.query, request.header("accept"))
         # (1)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from lienthong.directory.view import DirectoryView
-from lienthong.errors import ForeignMessage, LedgerForked, MessageExpired
+from lienthong.errors import ForeignMessage, LedgerForked, LienthongError, MessageExpired
 from lienthong.events import log_event
 from lienthong.exchange.bodies import BodyKeeper
 from lienthong.exchange.receipts import ReceiptsOwed
@@ -74,6 +74,25 @@ class Core:
     draining: bool = False
     in_flight: int = 0
     _bound: dict[Connection, tuple[str, DirectoryView, float]] = field(default_factory=dict)
+
+    def view(self) -> DirectoryView:
+        """The directory in force. Raises DirectoryExpired, DirectoryNotLoaded."""
+        view = self.directory.view
+        view.check_fresh(self.clock.now())
+        return view
+
+    def still_good(self, connection: Connection) -> bool:
+        """Whether an open connection's peer still counts by the newest directory."""
+        bound = self._bound.get(connection)
+        if bound is None or connection.peer_certificate is None:
+            return True
+        view = self.directory.view
+        try:
+            view.check_certificate(bound[0], connection.peer_certificate, self.clock.now())
+        except LienthongError:
+            del self._bound[connection]
+            return False
+        return True
 
     def now_text(self) -> str:
         """The node's time in the protocol's form."""

@@ -19,7 +19,7 @@ from lienthong.exchange.answers import Outcome, fault_outcome
 from lienthong.exchange.core import Core
 from lienthong.exchange.services import Service, ServiceRegistry
 from lienthong.exchange.xroad.faults import Fault, Place
-from lienthong.exchange.xroad.headers import passthrough
+from lienthong.exchange.xroad.headers import service_headers
 from lienthong.exchange.xroad.metaservices import (
     Endpoint,
     ServiceDescription,
@@ -84,7 +84,7 @@ class Execution:
             http.body,
             service.timeout_seconds,
         )
-        headers = [pair for pair in passthrough(response.headers) if pair[0] != "x-road-error"]
+        headers = service_headers(response.headers)
         return _answered(decision, response.status, headers, response.body)
 
     async def _ask_data(self, service: Service, request: Request, path: str, body: Body) -> Outcome:

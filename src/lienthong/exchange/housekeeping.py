@@ -46,7 +46,7 @@ class Housekeeping:
             ("index", INDEX_SECONDS, self.index_ledger),
             ("purge", PURGE_SECONDS, self.purge_bodies),
         ):
-            self._tasks.append(asyncio.create_task(_for_ever(name, seconds, task), name=name))
+            self._tasks.append(asyncio.create_task(run_for_ever(name, seconds, task), name=name))
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -131,7 +131,8 @@ class Housekeeping:
         return response
 
 
-async def _for_ever(name: str, seconds: float, task: Callable[[], Awaitable[None]]) -> None:
+async def run_for_ever(name: str, seconds: float, task: Callable[[], Awaitable[None]]) -> None:
+    """Run ``task`` every ``seconds``; its failures are logged, never the end of it."""
     while True:
         await asyncio.sleep(seconds)
         try:

@@ -74,7 +74,7 @@ class ProviderEdge:
         core = self._core
         if core.draining:
             raise NodeDraining()
-        view = core.directory.view
+        view = core.view()
         # (1)
         signed = read_request(http)
         request: Request = signed.message

@@ -23,10 +23,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from lienthong.errors import LedgerUnavailable, LienthongError
+from lienthong.errors import LedgerCorrupt, LedgerUnavailable
 from lienthong.identity.keys import PrivateKey
 from lienthong.ledger.clock import Clock
-from lienthong.ledger.heads import Head, sign_head
+from lienthong.ledger.heads import Head, parse_head, sign_head
 from lienthong.ledger.merkle import build_levels, leaf_hash
 from lienthong.ledger.records import CommittedGroup, Entry, Group
 from lienthong.ledger.store import LedgerStore, WriteInDoubt
@@ -56,7 +56,7 @@ class _Waiting(NamedTuple):
 
 def _leave_at_once(error: BaseException) -> None:
     """A failed fsync leaves the kernel's pages in doubt: the process must not go on."""
-    logger.critical("ledger write in doubt, the process ends", exc_info=error)
+    logger.critical("ledger.write_in_doubt", exc_info=error)
     logging.shutdown()
     os._exit(EXIT_WRITE_IN_DOUBT)
 
@@ -82,6 +82,7 @@ class Committer:
         self.epoch = store.current_epoch()
         self._frontier = store.frontier(self.epoch)
         self.head_note = store.last_head(self.epoch)
+        self._check_stored_head()
         self._pending: list[_Waiting] = []
         self._queue: SimpleQueue[list[_Waiting] | None] = SimpleQueue()
         self._busy = False
@@ -89,8 +90,17 @@ class Committer:
         self._idle: asyncio.Future[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._write_groups, name="ledger", daemon=True)
+        self.last_error: BaseException | None = None
         self.groups_committed = 0
         self.entries_committed = 0
+
+    def _check_stored_head(self) -> None:
+        """The stored tree must be the one that was signed last, and its time is our floor."""
+        if self.head_note:
+            head = parse_head(self.head_note)
+            if head.root != self._frontier.root() or head.size != self._frontier.size:
+                raise LedgerCorrupt(reason="the last head does not belong to the stored groups")
+            self._clock.raise_floor(head.time)
 
     @property
     def size(self) -> int:
@@ -150,12 +160,12 @@ class Committer:
             result: tuple[CommittedGroup, int] | None = None
             try:
                 result = self._commit(batch)
-            except LienthongError as error:
-                logger.error("ledger cannot write: %s", error)
+                self.last_error = None
             except WriteInDoubt as error:
                 self._on_write_in_doubt(error)
-            except Exception:
-                logger.exception("ledger cannot write")
+            except Exception as error:
+                self.last_error = error
+                logger.exception("ledger.cannot_write")
             try:
                 self._loop.call_soon_threadsafe(self._resolve, batch, result)
             except RuntimeError:  # the loop was closed while the group was being written

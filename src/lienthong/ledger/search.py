@@ -112,6 +112,16 @@ class LedgerIndex:
         newest = found[0].request_id
         return [record for record in found if record.request_id == newest]
 
+    def forget(self, records: Iterable[Found]) -> None:
+        """Drop the keyed hashes under which erased records were found."""
+        with self._engine.begin() as connection:
+            for found in records:
+                connection.execute(
+                    delete(tables.tokens)
+                    .where(tables.tokens.c.place == found.located.place)
+                    .where(tables.tokens.c.entry == found.located.index)
+                )
+
     def _has_token(self, kind: str, value: str) -> Any:
         return (
             select(tables.tokens.c.token)

@@ -11,7 +11,7 @@ SQLAlchemy's execution would cost more than the insert (docs/performance.md).
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,8 +21,16 @@ from sqlalchemy.exc import DBAPIError
 
 from lienthong.errors import LedgerCorrupt, LedgerUnavailable, RecordNotFound
 from lienthong.ledger import tables
+from lienthong.ledger.erasure import erased
 from lienthong.ledger.merkle import HASH_BYTES, Frontier
-from lienthong.ledger.records import POSITIONS_PER_EPOCH, Entry, Group, Located, place_of
+from lienthong.ledger.records import (
+    POSITIONS_PER_EPOCH,
+    Entry,
+    EntryKind,
+    Group,
+    Located,
+    place_of,
+)
 
 RECONNECT_SECONDS = 5.0  # time to find out whether a commit whose reply was lost took place
 _DISK_FULL = 13  # SQLITE_FULL: the statement is rolled back, nothing is in doubt
@@ -253,14 +261,15 @@ class LedgerStore:
                 delete(tables.bodies).where(tables.bodies.c.time_ms < milliseconds(before))
             ).rowcount
 
-    def replace_entry(self, located: Located, entry: Entry, *, drop_body: bool) -> None:
-        """Write an entry again whose personal parts were erased; its leaf must be the same."""
+    def erase(self, located: Located, erase_file: Callable[[str], None]) -> None:
+        """Erase the contents and the body of one record; its leaf, and so the tree, stays."""
         group = self.group(located.place)
-        if group.entries[located.index].leaf != entry.leaf:
-            raise LedgerCorrupt(reason="an erased entry must keep its leaf")
         entries = list(group.entries)
-        entries[located.index] = entry
-        kept = {i: b for i, b in group.bodies.items() if not (drop_body and i == located.index)}
+        if entries[located.index].kind is EntryKind.EVENT:
+            return  # a step of an agreement holds no personal data
+        erase_file(entries[located.index].body_file)
+        entries[located.index] = erased(entries[located.index])
+        kept = {i: body for i, body in group.bodies.items() if i != located.index}
         with self._engine.begin() as connection:
             connection.execute(
                 update(tables.groups)

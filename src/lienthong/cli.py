@@ -1,0 +1,96 @@
+"""The command ``lienthong``: one sub-command a room, loaded only when it is called.
+
+An error of ours is printed with its remedy, in Vietnamese and English, and gives the exit code
+of its kind (see ``lienthong.errors``).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import click
+import typer.main
+
+from lienthong import __version__
+from lienthong.errors import LienthongError
+
+
+class _Room(NamedTuple):
+    """Where a sub-command's Typer application is, and its line in ``--help``."""
+
+    module: str
+    attribute: str
+    summary: str
+
+
+ROOMS = {
+    "demo": _Room("lienthong.demo.commands", "app", "Một quốc gia thu nhỏ · a nation in a box"),
+    "node": _Room("lienthong.node.commands", "app", "Nút của cơ quan · the agency's node"),
+    "directory": _Room("lienthong.directory.commands", "app", "Danh bạ · the directory"),
+    "service": _Room("lienthong.node.service_commands", "app", "Dịch vụ · services of a node"),
+    "client": _Room(
+        "lienthong.node.service_commands", "client_app", "Hệ thống gọi nút · client systems"
+    ),
+    "agreement": _Room("lienthong.node.agreement_commands", "app", "Thỏa thuận · agreements"),
+    "contract": _Room("lienthong.contracts.commands", "app", "Hợp đồng dữ liệu · data contracts"),
+    "ledger": _Room("lienthong.node.ledger_commands", "app", "Sổ nhật ký · the ledger"),
+    "evidence": _Room("lienthong.node.ledger_commands", "evidence_app", "Bằng chứng · evidence"),
+    "units": _Room("lienthong.units.commands", "app", "Đơn vị hành chính, mã cơ quan · units"),
+}
+
+
+class _Rooms(click.Group):
+    """Imports a room's commands when they are asked for: most calls need one room only."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(ROOMS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        room = ROOMS.get(cmd_name)
+        if room is None:
+            return None
+        application = getattr(import_module(room.module), room.attribute)
+        command: Any = typer.main.get_command(application)
+        return command  # type: ignore[no-any-return]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Lệnh · Commands"):
+            formatter.write_dl([(name, room.summary) for name, room in ROOMS.items()])
+
+
+@click.command(cls=_Rooms, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="lienthong")
+def program() -> None:
+    """Liên Thông: kết nối, chia sẻ và chứng minh dữ liệu giữa các cơ quan nhà nước.
+
+    Connects the databases of state agencies; proves what they shared.
+
+    Ví dụ · Example: lienthong demo run
+    """
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    try:
+        program(prog_name="lienthong")
+    except LienthongError as error:
+        tell(error)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:  # the reader of our output went away
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def tell(error: LienthongError) -> None:
+    """Print an error for a person: what, what to do, and its code."""
+    order = ("en", "vi") if os.environ.get("LIENTHONG_LANGUAGE") == "en" else ("vi", "en")
+    for language in order:
+        print(f"{error.message(language)} {error.remedy(language)}", file=sys.stderr)
+    print(f"[{error.code}]", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""Calling the running node from the command line, over the Unix socket in its state folder.
+
+    call(Path("state"), "GET", "/status")
+
+Whoever may open the socket (mode 0600, in a folder of mode 0700) administers the node.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+from lienthong.errors import LienthongError, NodeNotRunning
+from lienthong.node.state import StateFolder
+
+TIMEOUT_SECONDS = 120.0
+LONGEST_SOCKET_PATH = 107  # bytes, sockaddr_un on Linux
+
+
+class RemoteError(LienthongError, code="node.remote"):
+    """An error that the running node reported; it carries that error's own texts."""
+
+    def __init__(self, problem: dict[str, Any]) -> None:
+        super().__init__()
+        self.problem = problem
+        self.exit_code = int(problem.get("exit_code", 1))  # type: ignore[misc]
+        self.code = str(problem.get("code", "node.internal"))  # type: ignore[misc]
+
+    def message(self, language: str = "vi") -> str:
+        return str(self.problem.get("detail_en" if language == "en" else "detail", self.code))
+
+    def remedy(self, language: str = "vi") -> str:
+        return str(self.problem.get("remedy_en" if language == "en" else "remedy", ""))
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=TIMEOUT_SECONDS)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(TIMEOUT_SECONDS)
+        self.sock.connect(short_socket_path(self._path))
+
+
+def short_socket_path(path: Path) -> str:
+    """A path that fits into a socket address: through /proc when the real one is too long."""
+    if len(str(path).encode()) <= LONGEST_SOCKET_PATH:
+        return str(path)
+    import os
+
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    return f"/proc/self/fd/{folder}/{path.name}"
+
+
+def call(state: Path, method: str, path: str, body: Any = None) -> Any:
+    """Call the management API; return the JSON value, or bytes for other content.
+
+    Raises NodeNotInitialised, NodeNotRunning, RemoteError.
+    """
+    folder = StateFolder(state)
+    folder.read_identity()
+    connection = _UnixConnection(folder.admin_socket)
+    content = None if body is None else json.dumps(body).encode()
+    headers = {} if content is None else {"content-type": "application/json"}
+    try:
+        connection.request(method, path, content, headers)
+        response = connection.getresponse()
+        answer = response.read()
+    except (OSError, http.client.HTTPException) as error:
+        raise NodeNotRunning(path=folder.folder) from error
+    finally:
+        connection.close()
+    if "json" not in response.headers.get("content-type", ""):
+        return answer
+    value = json.loads(answer or b"null")
+    if response.status >= 400:
+        raise RemoteError(value if isinstance(value, dict) else {})
+    return value

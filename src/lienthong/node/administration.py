@@ -1,0 +1,142 @@
+"""What an administrator changes on a running node: services and client systems.
+
+Each change is checked, stored, and in force when the call returns; a change that fails leaves
+everything as it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from lienthong.errors import LienthongError, NotFound, SubsystemNotHosted
+from lienthong.events import log_event
+from lienthong.exchange.clients import ConnectionType
+from lienthong.exchange.services import Service
+from lienthong.identity.certificates import fingerprint, read_chain
+from lienthong.node.services import close_service, open_service
+from lienthong.node.store import ClientDefinition, ServiceDefinition
+
+if TYPE_CHECKING:
+    from lienthong.node.node import Node
+
+logger = logging.getLogger("lienthong.node.administration")
+
+
+class Administration:
+    """Services and clients of one node, stored and in force."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._definitions: dict[str, ServiceDefinition] = {}
+        self._clients: dict[str, ClientDefinition] = {}
+        self._lock = asyncio.Lock()
+
+    async def load(self) -> None:
+        """Open what is stored. A service whose source is away is left out and said so."""
+        store = self._node.node_store
+        for client in await asyncio.to_thread(store.clients):
+            self._clients[client.subsystem] = client
+            self._node.clients.put(client.system)
+        for definition in await asyncio.to_thread(store.services):
+            self._definitions[definition.id] = definition
+            try:
+                self._node.services.put(await self._open(definition))
+            except LienthongError as error:
+                log_event(
+                    logger, logging.ERROR, "service.not_opened", id=definition.id, reason=str(error)
+                )
+
+    async def add_service(self, definition: ServiceDefinition) -> Service:
+        """Open, store and offer a service; replaces one of the same id.
+
+        Raises SubsystemNotHosted, ContractError, SourceError, InvalidIdentifier leaves.
+        """
+        self._check_hosted(definition.id.rpartition("/")[0])
+        async with self._lock:
+            service = await self._open(definition)
+            await asyncio.to_thread(self._node.node_store.put_service, definition)
+            self._put(definition, service)
+        return service
+
+    async def remove_service(self, service_id: str) -> None:
+        """Raises NotFound."""
+        self.definition(service_id)
+        async with self._lock:
+            await asyncio.to_thread(self._node.node_store.remove_service, service_id)
+            close_service(self._node.services.get(service_id))
+            self._node.services.remove(service_id)
+            self._definitions.pop(service_id, None)
+
+    async def enable_service(self, service_id: str, *, enabled: bool, notice: str) -> None:
+        """Switch a service on or off; callers of one that is off are told ``notice``."""
+        definition = msgspec.structs.replace(
+            self.definition(service_id), enabled=enabled, notice=notice
+        )
+        await self.add_service(definition)
+
+    def definition(self, service_id: str) -> ServiceDefinition:
+        """Raises NotFound."""
+        definition = self._definitions.get(service_id)
+        if definition is None:
+            raise NotFound(name=service_id)
+        return definition
+
+    def services(self) -> list[ServiceDefinition]:
+        return [each for _, each in sorted(self._definitions.items())]
+
+    async def add_client(
+        self, subsystem: str, connection: ConnectionType, certificates: tuple[str, ...]
+    ) -> ClientDefinition:
+        """Let a subsystem's systems call the node. Raises SubsystemNotHosted,
+        InvalidCertificate."""
+        self._check_hosted(subsystem)
+        definition = ClientDefinition(
+            subsystem,
+            connection,
+            certificates,
+            tuple(fingerprint(read_chain(pem)[0]) for pem in certificates),
+        )
+        async with self._lock:
+            await asyncio.to_thread(self._node.node_store.put_client, definition)
+            self._clients[subsystem] = definition
+            self._node.clients.put(definition.system)
+            for pem in certificates:
+                self._node.listeners.trust_client(pem)
+        return definition
+
+    async def remove_client(self, subsystem: str) -> None:
+        """Raises NotFound."""
+        if subsystem not in self._clients:
+            raise NotFound(name=subsystem)
+        async with self._lock:
+            await asyncio.to_thread(self._node.node_store.remove_client, subsystem)
+            del self._clients[subsystem]
+            self._node.clients.remove(subsystem)
+
+    def clients(self) -> list[ClientDefinition]:
+        return [each for _, each in sorted(self._clients.items())]
+
+    def client_certificates(self) -> tuple[str, ...]:
+        return tuple(pem for client in self._clients.values() for pem in client.certificates)
+
+    async def _open(self, definition: ServiceDefinition) -> Service:
+        node = self._node
+        pool = node.relay_pool if definition.verify_tls else node.trusting_pool
+        return await asyncio.to_thread(open_service, definition, pool)
+
+    def _put(self, definition: ServiceDefinition, service: Service) -> None:
+        former = self._node.services.get(definition.id)
+        self._node.services.put(service)
+        self._definitions[definition.id] = definition
+        if former is not None and former.data is not None:
+            # Questions that run now still hold the former source; it goes when they are done.
+            loop = asyncio.get_running_loop()
+            loop.call_later(definition.timeout_seconds, close_service, former)
+
+    def _check_hosted(self, subsystem: str) -> None:
+        if not self._node.identity.hosts(subsystem):
+            raise SubsystemNotHosted(subsystem=subsystem, node=self._node.identity.node)

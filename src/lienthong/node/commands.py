@@ -1,0 +1,233 @@
+"""``lienthong node``: make a node, ask for its place in the directory, run it, look at it."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from lienthong.identity.keys import Algorithm
+    from lienthong.node.state import HostedSubsystem
+
+app = typer.Typer(no_args_is_help=True, help="Nút của cơ quan. The agency's node.")
+
+State = Annotated[
+    Path, typer.Argument(help="Thư mục trạng thái của nút. State folder of the node.")
+]
+SubsystemOption = Annotated[
+    list[str] | None,
+    typer.Option("--subsystem", help="Hệ thống thông tin: mã=tên. Information system: code=name."),
+]
+
+
+@app.command()
+def init(
+    state: State,
+    instance: Annotated[str, typer.Option(help="Liên thông nào: VN, VN-TEST. Which instance.")],
+    code: Annotated[str, typer.Option(help="Mã cơ quan. Agency code.")],
+    name: Annotated[str, typer.Option(help="Tên cơ quan. Name of the agency.")],
+    address: Annotated[
+        list[str], typer.Option(help="Địa chỉ cho các nút khác. Address for other nodes.")
+    ],
+    directory_url: Annotated[
+        str, typer.Option("--directory-url", help="Địa chỉ danh bạ. Address of the directory.")
+    ],
+    root: Annotated[
+        Path, typer.Option(help="Gốc tin cậy (root.json). Root of trust of the directory.")
+    ],
+    member_class: Annotated[
+        str, typer.Option("--class", help="Nhóm cơ quan. Class of the agency.")
+    ] = "GOV",
+    server: Annotated[str, typer.Option(help="Mã nút. Code of the node.")] = "n1",
+    subsystem: SubsystemOption = None,
+    algorithm: Annotated[
+        str, typer.Option(help="Thuật toán khóa. Key algorithm: ed25519, p256, rsa.")
+    ] = "ed25519",
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", help="Thiết lập tên=giá trị. Setting name=value.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="In JSON. Print JSON.")] = False,
+) -> None:
+    """Tạo nút: khóa, thiết lập và tệp yêu cầu gửi người vận hành danh bạ. Chạy lại không hại gì.
+
+    Make a node: keys, settings, and the request for the directory's operator. Idempotent.
+
+    Ví dụ · Example:
+
+    lienthong node init /var/lib/lienthong/g01 --instance VN --code G01 --name "Bộ Công an"
+    --address https://nut.g01.example:5500 --directory-url https://danhba.example
+    --root root.json --subsystem "dancu=Cơ sở dữ liệu dân cư"
+    """
+    from lienthong.identity.identifiers import NodeId
+    from lienthong.node.initialise import initialise
+    from lienthong.node.state import StateFolder
+
+    folder = StateFolder(state)
+    settings = {"directory_url": directory_url, **_pairs(setting, "--set")}
+    identity = initialise(
+        folder,
+        NodeId(instance, member_class, code, server),
+        name,
+        address,
+        _subsystems(subsystem),
+        _read(root),
+        settings,
+        _algorithm(algorithm),
+    )
+    if as_json:
+        typer.echo(json.dumps({"node": identity.node, "request": str(folder.request)}))
+        return
+    typer.echo(f"Nút · Node: {identity.node}")
+    typer.echo("Gửi tệp này cho người vận hành danh bạ · Send this to the directory's operator:")
+    typer.echo(f"  {folder.request}")
+
+
+@app.command()
+def request(
+    state: State,
+    subsystem: SubsystemOption = None,
+    hosts: Annotated[
+        list[Path] | None,
+        typer.Option(help="Ủy quyền đã ký của cơ quan khác. Signed delegation of a member."),
+    ] = None,
+    certificate: Annotated[
+        Path | None,
+        typer.Option(help="Chứng thư TLS (chuỗi PEM) đã được cấp. Issued certificate chain."),
+    ] = None,
+) -> None:
+    """Viết tệp yêu cầu mới: thêm hệ thống, cơ quan cùng nút, hoặc chứng thư đã được cấp.
+
+    Write a new request: further subsystems, hosted members, an issued certificate.
+
+    Ví dụ · Example: lienthong node request STATE --subsystem "hochieu=Hộ chiếu"
+    """
+    import msgspec
+
+    from lienthong.node.initialise import with_hosted, with_subsystems, write_request
+    from lienthong.node.state import StateFolder
+
+    folder = StateFolder(state)
+    statements = [_read(path) for path in hosts or []]
+    identity = with_subsystems(folder.read_identity(), _subsystems(subsystem))
+    identity = with_hosted(identity, statements)
+    pem = None if certificate is None else _read(certificate).decode("utf-8", "replace")
+    path = write_request(folder, identity, statements, pem)
+    folder.write(folder.identity, msgspec.json.format(msgspec.json.encode(identity)), 0o644)
+    typer.echo(str(path))
+
+
+@app.command()
+def delegate(
+    member: Annotated[str, typer.Argument(help="Cơ quan: VN/GOV/H37. The member.")],
+    node: Annotated[str, typer.Option(help="Nút được ủy quyền. Node: VN/GOV/H01/n1.")],
+    name: Annotated[str, typer.Option(help="Tên cơ quan. Name of the member.")],
+    key: Annotated[
+        Path, typer.Option(help="Khóa của cơ quan; được tạo nếu chưa có. Key; made if missing.")
+    ],
+    output: Annotated[Path, typer.Option(help="Tệp ủy quyền. File to write.")],
+    subsystem: SubsystemOption = None,
+) -> None:
+    """Ký ủy quyền cho nút của cơ quan khác; có thể làm trên máy không nối mạng.
+
+    Sign a member's delegation to a node; works offline. Hand the file to the node's operator.
+
+    Ví dụ · Example: lienthong node delegate VN/GOV/H37.02 --node VN/GOV/H37/n1
+    --name "Sở Y tế" --key so-y-te.pem --subsystem "yte=Y tế" --output so-y-te.json
+    """
+    from lienthong.directory.records import Subsystem
+    from lienthong.directory.request import make_member
+    from lienthong.identity.identifiers import MemberId, NodeId
+    from lienthong.identity.keys import PrivateKey
+
+    if not key.exists():
+        PrivateKey.generate().save(key)
+    output.write_bytes(
+        make_member(
+            MemberId.parse(member),
+            name,
+            PrivateKey.load(key),
+            [Subsystem(each.code, each.name) for each in _subsystems(subsystem)],
+            NodeId.parse(node),
+            datetime.now(UTC),
+            previous=output.read_bytes() if output.exists() else None,
+        )
+    )
+    typer.echo(str(output))
+
+
+@app.command()
+def run(state: State) -> None:
+    """Chạy nút đến khi nhận SIGTERM hoặc Ctrl-C; chờ danh bạ chấp thuận nếu cần.
+
+    Run the node until SIGTERM or Ctrl-C; waits for the directory's approval if need be.
+
+    Ví dụ · Example: lienthong node run /var/lib/lienthong/g01
+    """
+    from lienthong.node.process import run as run_process
+
+    run_process(state)
+
+
+@app.command()
+def status(
+    state: State,
+    as_json: Annotated[bool, typer.Option("--json", help="In JSON. Print JSON.")] = False,
+) -> None:
+    """Xem nút đang chạy: địa chỉ, danh bạ, sổ, dịch vụ. Look at the running node."""
+    from lienthong.node.admin_client import call
+    from lienthong.node.status_view import show_status
+
+    found = call(state, "GET", "/status")
+    if as_json:
+        typer.echo(json.dumps(found, ensure_ascii=False))
+    else:
+        show_status(found)
+
+
+@app.command()
+def maintenance(
+    state: State,
+    switch: Annotated[str, typer.Argument(help="on | off")],
+) -> None:
+    """Bật/tắt bảo trì: /health trả 503 để bộ cân bằng tải bỏ qua nút. Answer 503 on /health."""
+    from lienthong.node.admin_client import call
+
+    if switch not in {"on", "off"}:
+        raise typer.BadParameter("on | off")
+    typer.echo(json.dumps(call(state, "PUT", "/maintenance", {"on": switch == "on"})))
+
+
+def _subsystems(options: list[str] | None) -> list[HostedSubsystem]:
+    from lienthong.node.state import HostedSubsystem
+
+    return [HostedSubsystem(code, name) for code, name in _pairs(options, "--subsystem").items()]
+
+
+def _pairs(options: list[str] | None, option: str) -> dict[str, str]:
+    pairs = {}
+    for text in options or []:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise typer.BadParameter(f"{option} {text!r}: name=value")
+        pairs[name.strip()] = value.strip()
+    return pairs
+
+
+def _algorithm(name: str) -> Algorithm:
+    from lienthong.identity.keys import Algorithm
+
+    known = {"ed25519": Algorithm.ED25519, "p256": Algorithm.P256, "rsa": Algorithm.RSA_PSS}
+    if name not in known:
+        raise typer.BadParameter(f"--algorithm: {', '.join(known)}")
+    return known[name]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise typer.BadParameter(f"{path}: {error.strerror}") from error

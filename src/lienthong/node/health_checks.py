@@ -1,0 +1,53 @@
+"""What must hold for a node to work; each check says what it saw."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lienthong.errors import LienthongError
+from lienthong.node.health import Check, HealthReport
+
+if TYPE_CHECKING:
+    from lienthong.node.node import Node
+
+LARGEST_CLOCK_LAG_SECONDS = 5.0
+
+
+def health_report(node: Node) -> HealthReport:
+    """Look at the node; must not block."""
+    if not node.started:
+        waiting = node.trust.last_error
+        reason = "starting" if waiting is None else waiting.message(node.settings.language)
+        return HealthReport((Check("started", ok=False, reason=reason),))
+    return HealthReport(
+        (_directory(node), _certificate(node), _clock(node), _ledger(node)),
+        maintenance=node.maintenance or node.core.draining,
+    )
+
+
+def _directory(node: Node) -> Check:
+    try:
+        view = node.core.view()
+    except LienthongError as error:
+        return Check("directory", ok=False, reason=error.message(node.settings.language))
+    last = node.trust.last_error
+    seen = f"version {view.version}, expires {view.expires.isoformat()}"
+    return Check("directory", ok=True, reason=seen if last is None else f"{seen}; {last.code}")
+
+
+def _certificate(node: Node) -> Check:
+    expires = node.trust.certificate_expires()
+    good = expires is not None and expires > node.clock.now()
+    return Check("certificate", ok=good, reason="" if expires is None else expires.isoformat())
+
+
+def _clock(node: Node) -> Check:
+    behind = node.clock.behind_seconds
+    good = behind <= LARGEST_CLOCK_LAG_SECONDS
+    return Check("clock", ok=good, reason="" if good else f"{behind:.0f} s behind its own ledger")
+
+
+def _ledger(node: Node) -> Check:
+    committer = node.core.committer
+    good = committer.last_error is None
+    return Check("ledger", ok=good, reason=f"{committer.size} groups" if good else "cannot write")

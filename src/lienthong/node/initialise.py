@@ -1,0 +1,171 @@
+"""Making a node's state folder, and the request that it sends to the directory's operator.
+
+Every step is idempotent: what is there already is kept, and a request that says nothing new is
+the same file, byte for byte.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from lienthong.directory.records import Subsystem
+from lienthong.directory.request import make_request, parse_member
+from lienthong.directory.trust import LONG_AGO, Trust
+from lienthong.errors import ConfigurationError, NodeConflict
+from lienthong.identity.identifiers import MemberId, NodeId, SubsystemId
+from lienthong.identity.keys import Algorithm, PrivateKey
+from lienthong.node.state import HostedMember, HostedSubsystem, Identity, StateFolder
+from lienthong.settings import load_settings
+from lienthong.transport.client import Address
+
+INDEX_KEY_BYTES = 32
+
+
+def initialise(
+    state: StateFolder,
+    node: NodeId,
+    name: str,
+    addresses: Sequence[str],
+    subsystems: Sequence[HostedSubsystem],
+    root: bytes,
+    settings: Mapping[str, str],
+    algorithm: Algorithm = Algorithm.ED25519,
+) -> Identity:
+    """Make keys, settings and identity; write the request file.
+
+    Raises NodeConflict when the folder holds another node; ConfigurationError, DirectoryError.
+    """
+    instance = Trust(root, LONG_AGO).instance
+    if instance != node.instance:
+        raise ConfigurationError(
+            reason=f"the root of trust is of instance {instance}, the node of {node.instance}"
+        )
+    _check(node.owner, addresses, subsystems)
+    owner = HostedMember(str(node.owner), name, tuple(subsystems))
+    identity = Identity(str(node), name, tuple(addresses), (owner,))
+    if state.identity.exists():
+        identity = _continued(state.read_identity(), identity)
+    state.create()
+    write_settings(state, settings)
+    _make_keys(state, node.owner, algorithm)
+    state.write(state.root, root, 0o644)
+    state.write(state.identity, msgspec.json.format(msgspec.json.encode(identity)), 0o644)
+    write_request(state, identity)
+    return identity
+
+
+def write_request(
+    state: StateFolder,
+    identity: Identity,
+    hosted: Iterable[bytes] = (),
+    certificate: str | None = None,
+) -> Path:
+    """Write ``request.json``; unchanged when nothing differs. Raises RequestInvalid, InvalidKey."""
+    node = identity.node_id
+    previous = state.request.read_bytes() if state.request.exists() else None
+    content = make_request(
+        node,
+        PrivateKey.load(state.member_key(identity.owner.id)),
+        PrivateKey.load(state.signing_key),
+        PrivateKey.load(state.tls_key),
+        addresses=identity.addresses,
+        member_name=identity.owner.name,
+        node_name=identity.name,
+        subsystems=[Subsystem(each.code, each.name) for each in identity.owner.subsystems],
+        now=datetime.now(UTC),
+        hosted=hosted,
+        previous=previous,
+        certificate=certificate,
+    )
+    if content != previous:
+        state.write(state.request, content, 0o644)
+    return state.request
+
+
+def with_hosted(identity: Identity, statements: Iterable[bytes]) -> Identity:
+    """The identity with members that delegated to this node by their own signed statements."""
+    members = {member.id: member for member in identity.members}
+    for content in statements:
+        statement = parse_member(content).statement
+        if identity.node not in {each.node for each in statement.delegations}:
+            raise ConfigurationError(reason=f"{statement.id} does not delegate to this node")
+        systems = tuple(HostedSubsystem(each.code, each.name) for each in statement.subsystems)
+        members[statement.id] = HostedMember(statement.id, statement.name, systems)
+    return msgspec.structs.replace(identity, members=tuple(members.values()))
+
+
+def with_subsystems(identity: Identity, subsystems: Sequence[HostedSubsystem]) -> Identity:
+    """The identity whose owner has further subsystems, or new names for old ones."""
+    owner = identity.owner
+    known = {each.code: each for each in owner.subsystems} | {
+        each.code: each for each in subsystems
+    }
+    owner = msgspec.structs.replace(owner, subsystems=tuple(known.values()))
+    _check(identity.node_id.owner, identity.addresses, owner.subsystems)
+    return msgspec.structs.replace(identity, members=(owner, *identity.members[1:]))
+
+
+def write_settings(state: StateFolder, chosen: Mapping[str, str]) -> None:
+    """Write ``node.toml`` with the settings chosen over those already there."""
+    if not chosen and state.settings.exists():
+        return
+    before = _read_lines(state.settings)
+    merged = {**before, **{name: _toml(value) for name, value in chosen.items()}}
+    text = "# Thiết lập của nút · settings of the node: docs/reference/settings.md\n"
+    text += "".join(f"{name} = {value}\n" for name, value in sorted(merged.items()))
+    draft = state.settings.with_name("node.toml.check")
+    state.write(draft, text.encode())
+    try:
+        load_settings(draft)
+    finally:
+        draft.unlink()
+    state.write(state.settings, text.encode())
+
+
+def _read_lines(path: Path) -> dict[str, str]:
+    if not path.exists():
+        return {}
+    load_settings(path)
+    lines = (line for line in path.read_text(encoding="utf-8").splitlines() if "=" in line)
+    pairs = (line.partition("=") for line in lines if not line.lstrip().startswith("#"))
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _toml(value: str) -> str:
+    return msgspec.json.encode(value).decode()  # a JSON string is a TOML basic string
+
+
+def _check(
+    owner: MemberId, addresses: Sequence[str], subsystems: Sequence[HostedSubsystem]
+) -> None:
+    for each in subsystems:
+        SubsystemId(owner.instance, owner.member_class, owner.code, each.code)
+    if not addresses:
+        raise ConfigurationError(reason="--address is wanted at least once")
+    for address in addresses:
+        if not Address.parse(address).tls:
+            raise ConfigurationError(reason=f"{address}: other nodes connect by https only")
+
+
+def _continued(known: Identity, wanted: Identity) -> Identity:
+    """The same node again: new names, addresses and subsystems are taken, hosted members stay."""
+    if known.node != wanted.node:
+        raise NodeConflict(reason=f"the folder holds the node {known.node}")
+    return msgspec.structs.replace(wanted, members=(wanted.owner, *known.members[1:]))
+
+
+def _make_keys(state: StateFolder, owner: MemberId, algorithm: Algorithm) -> None:
+    for path, kind in (
+        (state.member_key(str(owner)), algorithm),
+        (state.signing_key, algorithm),
+        (state.tls_key, Algorithm.P256),  # browsers, Java and Windows refuse Ed25519 in TLS
+    ):
+        if not path.exists():
+            PrivateKey.generate(kind).save(path)
+    if not state.index_key.exists():
+        state.write(state.index_key, os.urandom(INDEX_KEY_BYTES))

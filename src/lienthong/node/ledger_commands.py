@@ -1,0 +1,174 @@
+"""``lienthong ledger`` and ``lienthong evidence``: look things up, check, prove."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from lienthong.errors import EvidenceRejected, LedgerCorrupt
+from lienthong.node.admin_client import call
+
+app = typer.Typer(no_args_is_help=True, help="Sổ nhật ký của nút. The node's ledger.")
+evidence_app = typer.Typer(
+    no_args_is_help=True, help="Bằng chứng của một lần trao đổi. Evidence of an exchange."
+)
+
+State = Annotated[
+    Path, typer.Argument(help="Thư mục trạng thái của nút. State folder of the node.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="In JSON. Print JSON.")]
+
+
+@app.command()
+def verify(state: State, as_json: AsJson = False) -> None:
+    """Kiểm tra toàn bộ sổ: từng bản ghi, từng nhóm, từng chữ ký. Check the whole ledger.
+
+    Ví dụ · Example: lienthong ledger verify STATE --json
+    """
+    report = call(state, "POST", "/ledger/verify")
+    if as_json:
+        typer.echo(json.dumps(report, ensure_ascii=False))
+    else:
+        typer.echo(f"{report['groups']} nhóm · groups, {report['records']} bản ghi · records")
+        for problem in report["problems"]:
+            typer.echo(f"  ✗ {problem}")
+    if not report["good"]:
+        raise LedgerCorrupt(reason=report["problems"][0])
+    if not as_json:
+        typer.echo("✓ Sổ nguyên vẹn · the ledger is whole")
+
+
+@app.command()
+def search(
+    state: State,
+    message: Annotated[str | None, typer.Option(help="Mã yêu cầu. Request or message id.")] = None,
+    party: Annotated[str | None, typer.Option(help="Cơ quan, hệ thống. Member, subsystem.")] = None,
+    dossier: Annotated[str | None, typer.Option(help="Mã hồ sơ. Dossier number.")] = None,
+    citizen: Annotated[str | None, typer.Option(help="Số định danh. Citizen number.")] = None,
+    since: Annotated[str | None, typer.Option("--from", help="Từ thời điểm (ISO 8601).")] = None,
+    until: Annotated[str | None, typer.Option(help="Đến trước thời điểm (ISO 8601).")] = None,
+    limit: Annotated[int, typer.Option(help="Số dòng tối đa. Most lines.")] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """Tìm trong sổ theo thông điệp, bên, hồ sơ, công dân, thời gian. Search the ledger.
+
+    Ví dụ · Example: lienthong ledger search STATE --citizen 001090000001 --json
+    """
+    body = {
+        "message": message,
+        "party": party,
+        "dossier": dossier,
+        "citizen": citizen,
+        "since": since,
+        "until": until,
+        "limit": limit,
+    }
+    found = call(state, "POST", "/ledger/search", body)
+    if as_json:
+        typer.echo(json.dumps(found, ensure_ascii=False))
+        return
+    table = Table("Thời gian · Time", "Loại · Kind", "Mã · Id", "Bên hỏi · Client", "Dịch vụ", "")
+    for each in found:
+        result = f"{each['outcome']} {each['reason']}".strip()
+        table.add_row(
+            each["time"], each["kind"], each["request_id"], each["client"], each["service"], result
+        )
+    Console().print(table)
+
+
+@app.command()
+def purge(
+    state: State,
+    days: Annotated[
+        float | None, typer.Option(help="Thân cũ hơn số ngày này. Bodies older than this.")
+    ] = None,
+) -> None:
+    """Xóa thân thông điệp đã quá hạn giữ; mã băm còn mãi. Delete old bodies; hashes stay."""
+    typer.echo(json.dumps(call(state, "POST", "/ledger/purge", {"days": days})))
+
+
+@app.command()
+def erase(
+    state: State,
+    message: Annotated[str, typer.Argument(help="Mã yêu cầu. Request id of the exchange.")],
+) -> None:
+    """Xóa nội dung cá nhân của một lần trao đổi; cây băm giữ nguyên.
+
+    Erase the personal contents of an exchange; the tree stays whole.
+    """
+    typer.echo(json.dumps(call(state, "POST", "/ledger/erase", {"message": message})))
+
+
+@evidence_app.command()
+def export(
+    state: State,
+    message: Annotated[str, typer.Argument(help="Mã yêu cầu (x-road-request-id). Request id.")],
+    output: Annotated[Path, typer.Option(help="Tệp bằng chứng. File to write.")],
+) -> None:
+    """Xuất bằng chứng của một lần trao đổi. Export the evidence of one exchange.
+
+    Ví dụ · Example: lienthong evidence export STATE 9f1c… --output bang-chung.json
+    """
+    content = call(state, "GET", f"/evidence/{quote(message, safe='')}")
+    output.write_bytes(content)
+    typer.echo(str(output))
+
+
+@evidence_app.command("verify")
+def verify_bundle(
+    file: Annotated[Path, typer.Argument(help="Tệp bằng chứng. The evidence file.")],
+    trust: Annotated[
+        Path, typer.Option(help="Gốc tin cậy (root.json), lấy riêng. Root of trust, got apart.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Kiểm tra bằng chứng, không cần mạng và không cần nút nào. Verify offline.
+
+    Ví dụ · Example: lienthong evidence verify --trust root.json bang-chung.json
+    """
+    from lienthong.ledger.evidence import verify_evidence
+
+    try:
+        verdict = verify_evidence(_read(file), _read(trust))
+    except EvidenceRejected as error:
+        if as_json:
+            typer.echo(json.dumps({"verdict": "invalid", "reason": error.facts["reason"]}))
+        raise
+    shown = {
+        "verdict": "valid",
+        "time": verdict.time,
+        "instance": verdict.instance,
+        "fields": verdict.fields,
+        "checks": verdict.checks,
+        "notes": verdict.notes,
+    }
+    if as_json:
+        typer.echo(json.dumps(shown, ensure_ascii=False))
+    else:
+        _tell(shown)
+
+
+def _tell(verdict: dict[str, Any]) -> None:
+    times = {"asserted": "do hai nút khẳng định · asserted", "proven": "được chứng minh · proven"}
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_row("[green]✓ Bằng chứng đúng · the evidence holds[/green]", "")
+    table.add_row("Thời gian · Time", times[verdict["time"]])
+    for name, value in verdict["fields"].items():
+        table.add_row(name, value)
+    table.add_row("Đã kiểm tra · Checked", ", ".join(verdict["checks"]))
+    for note in verdict["notes"]:
+        table.add_row("Lưu ý · Note", note)
+    Console().print(table)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise typer.BadParameter(f"{path}: {error.strerror}") from error

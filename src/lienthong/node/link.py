@@ -1,0 +1,39 @@
+"""Carries agreements to other nodes, over the same mutual TLS as messages."""
+
+from __future__ import annotations
+
+from lienthong.errors import AgreementNotDelivered
+from lienthong.exchange import wire
+from lienthong.exchange.core import Core
+from lienthong.exchange.faults import PeerFault, read_peer_fault
+from lienthong.transport.client import Address
+from lienthong.transport.messages import Body, Request
+
+TIMEOUT_SECONDS = 10.0
+
+
+class NodeLink:
+    """The ``PeerLink`` of agreements."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    async def deliver(self, node_id: str, document: bytes) -> bytes:
+        """Bring an envelope to a node. Raises TransportError, DirectoryError leaves,
+        AgreementNotDelivered (the node refused it)."""
+        core = self._core
+        view = core.view()
+        address = Address.parse(view.node(node_id).addresses[0])
+        headers = [
+            (wire.NODE_HEADER, core.node),
+            ("content-type", "application/json"),
+        ]
+        request = Request("POST", wire.AGREEMENTS_PATH, headers, Body.of(document))
+        response = await core.transport.send(address, request, timeout_seconds=TIMEOUT_SECONDS)
+        if response.connection is not None:
+            core.check_peer(response.connection, node_id, view)
+        if response.status != 200:
+            fault = read_peer_fault(response)
+            reason = fault.fault.message if isinstance(fault, PeerFault) else str(fault)
+            raise AgreementNotDelivered(node=node_id, reason=reason)
+        return response.body.read()

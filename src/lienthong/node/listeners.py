@@ -1,0 +1,187 @@
+"""The ports of a node: client edge (HTTP, HTTPS), peer edge, operations, management socket."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from lienthong.errors import ConfigurationError, TransportError
+from lienthong.exchange.consumer import ConsumerEdge
+from lienthong.exchange.peer_edge import PeerEdge
+from lienthong.exchange.wire import LARGEST_HEAD_BYTES
+from lienthong.exchange.xroad.faults import Fault, Place, fault_response
+from lienthong.node.admin_client import short_socket_path
+from lienthong.node.health import operations_handler
+from lienthong.node.health_checks import health_report
+from lienthong.node.management import management_app
+from lienthong.node.trust import client_listener_context
+from lienthong.transport.limits import Limits
+from lienthong.transport.messages import Connection, Handler, Response
+from lienthong.transport.server import Server, serve
+
+if TYPE_CHECKING:
+    from lienthong.node.node import Node
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+class _ManagementServer(uvicorn.Server):
+    """uvicorn without its signal handlers: the node's own process decides when to stop."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Listeners:
+    """Opens, drains and closes the ports of one node."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._servers: dict[str, Server] = {}
+        self._management: _ManagementServer | None = None
+        self._management_task: asyncio.Task[None] | None = None
+
+    async def start_operations(self) -> None:
+        """Health and metrics come first, so that a node that waits can say for what."""
+        node = self._node
+        handler = operations_handler(lambda: health_report(node), node.metrics.registry)
+        await self._open("operations", node.settings.operations_listen, handler, Limits())
+
+    async def start(self, consumer: ConsumerEdge, peers: PeerEdge) -> None:
+        settings = self._node.settings
+        limits = Limits(
+            body_bytes=settings.request_limit_bytes,
+            spool_threshold_bytes=settings.spool_threshold_bytes,
+            connections=settings.maximum_connections,
+        )
+        peer_limits = Limits(
+            head_bytes=LARGEST_HEAD_BYTES,
+            body_bytes=settings.request_limit_bytes,
+            spool_threshold_bytes=settings.spool_threshold_bytes,
+            connections=settings.maximum_connections,
+        )
+        await self._open(
+            "peers", settings.peer_listen, peers.handle, peer_limits, self._node.trust.peer_server()
+        )
+        await self._start_management()
+        host = settings.client_http_listen.rpartition(":")[0].strip("[]")
+        if host and host not in LOOPBACK:
+            raise ConfigurationError(
+                reason="client_http_listen: HTTP without TLS is for loopback only"
+            )
+        await self._open("client_http", settings.client_http_listen, consumer.handle, limits)
+        if settings.client_https_listen:
+            state = self._node.state
+            registered = self._node.administration.client_certificates()
+            context = client_listener_context(state.tls_certificate, state.tls_key, registered)
+            self.client_context = context
+            await self._open(
+                "client_https", settings.client_https_listen, consumer.handle, limits, context
+            )
+
+    def addresses(self) -> dict[str, str]:
+        """Where each port really listens (a port of 0 was chosen by the system)."""
+        listen = {
+            "operations": self._node.settings.operations_listen,
+            "peers": self._node.settings.peer_listen,
+            "client_http": self._node.settings.client_http_listen,
+            "client_https": self._node.settings.client_https_listen,
+        }
+        return {
+            name: f"{listen[name].rpartition(':')[0]}:{server.port}"
+            for name, server in self._servers.items()
+        }
+
+    def check_peers(self, predicate: Callable[[Connection], bool]) -> None:
+        """Close peers' connections that no longer count."""
+        if "peers" in self._servers:
+            self._servers["peers"].check_connections(predicate)
+
+    def trust_client(self, pem: str) -> None:
+        """Accept a newly registered client certificate on the open HTTPS port."""
+        context = getattr(self, "client_context", None)
+        if context is not None:
+            context.load_verify_locations(cadata=pem)
+
+    async def drain(self, seconds: float) -> None:
+        """Finish running requests; the operations port stays open until the end."""
+        names = [name for name in self._servers if name != "operations"]
+        await asyncio.gather(*(self._servers.pop(name).drain(seconds) for name in names))
+        await self._stop_management()
+
+    async def close(self) -> None:
+        await self._stop_management()
+        for server in self._servers.values():
+            server.close()
+        self._servers.clear()
+
+    async def _open(
+        self, name: str, listen: str, handler: Handler, limits: Limits, tls: object = None
+    ) -> None:
+        if not listen:
+            return
+        host, _, port = listen.rpartition(":")
+        if not port.isdigit():
+            raise ConfigurationError(reason=f"{listen!r} is not HOST:PORT")
+        self._servers[name] = await serve(
+            handler,
+            host.strip("[]") or "0.0.0.0",  # noqa: S104 - the administrator's choice
+            int(port),
+            tls=tls,  # type: ignore[arg-type]
+            limits=limits,
+            spool_folder=self._node.state.spool,
+            refusal=self._xroad_refusal if name.startswith("client") else None,
+        )
+
+    def _xroad_refusal(self, error: TransportError) -> Response:
+        fault = Fault.of(error, Place.CLIENT, "-", self._node.settings.language)
+        response = fault_response(fault, None, self._node.settings.error_spelling)
+        response.status = error.status
+        return response
+
+    async def _start_management(self) -> None:
+        path = self._node.state.admin_socket
+        config = uvicorn.Config(
+            management_app(self._node),
+            loop="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=5,
+        )
+        self._management = _ManagementServer(config)
+        self._management.config.load()
+        listening = _unix_socket(path)
+        serve_task = self._management.serve(sockets=[listening])
+        self._management_task = asyncio.create_task(serve_task, name="management")
+        # The socket listens already: calls made before uvicorn is ready wait in its backlog.
+
+    async def _stop_management(self) -> None:
+        if self._management is not None and self._management_task is not None:
+            self._management.should_exit = True
+            with suppress(asyncio.CancelledError):
+                await self._management_task
+            self._node.state.admin_socket.unlink(missing_ok=True)
+            self._management = None
+
+
+def _unix_socket(path: Path) -> socket.socket:
+    """A socket that only its owner may open: the mask is set before the file exists."""
+    path.unlink(missing_ok=True)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        listening.bind(short_socket_path(path))
+    finally:
+        os.umask(before)
+    listening.listen(64)
+    listening.setblocking(False)
+    return listening

@@ -1,0 +1,72 @@
+"""The management API: what ``lienthong`` commands ask of the running node, with OpenAPI.
+
+Errors are RFC 9457 problem+json: ``code``, ``title``, ``detail`` (Vietnamese), ``detail_en``,
+``remedy``, ``remedy_en``, and the exit code for commands.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+
+from lienthong import __version__
+from lienthong.errors import LienthongError, RequestMalformed
+from lienthong.node.agreement_routes import agreement_routes
+from lienthong.node.ledger_routes import ledger_routes
+from lienthong.node.service_routes import service_routes
+from lienthong.node.status_routes import status_routes
+
+if TYPE_CHECKING:
+    from lienthong.node.node import Node
+
+
+def problem(error: LienthongError) -> dict[str, Any]:
+    """The RFC 9457 object of an error."""
+    return {
+        "type": f"urn:lienthong:error:{error.code}",
+        "title": error.code,
+        "status": error.status,
+        "code": error.code,
+        "detail": error.message("vi"),
+        "detail_en": error.message("en"),
+        "remedy": error.remedy("vi"),
+        "remedy_en": error.remedy("en"),
+        "exit_code": error.exit_code,
+    }
+
+
+def management_app(node: Node) -> FastAPI:
+    """The application on the Unix socket."""
+    app = FastAPI(
+        title="Liên Thông — quản trị nút · node management",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.include_router(status_routes(node))
+    app.include_router(service_routes(node.administration))
+    app.include_router(agreement_routes(node.agreements))
+    app.include_router(ledger_routes(node))
+
+    @app.exception_handler(LienthongError)
+    async def _tell(_request: Request, error: LienthongError) -> JSONResponse:
+        return _problem_response(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def _tell_fields(_request: Request, error: RequestValidationError) -> JSONResponse:
+        fields = "; ".join(
+            f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}"
+            for each in error.errors()[:20]
+        )
+        return _problem_response(RequestMalformed(fields=fields))
+
+    return app
+
+
+def _problem_response(error: LienthongError) -> JSONResponse:
+    return JSONResponse(
+        problem(error), status_code=error.status, media_type="application/problem+json"
+    )

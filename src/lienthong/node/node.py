@@ -1,0 +1,244 @@
+"""One node as a running program: its parts put together, started and stopped in order.
+
+node = Node(StateFolder(path), settings)
+await node.start()
+await node.stop()
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import ssl
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import IO
+
+from lienthong.agreements.book import AgreementBook
+from lienthong.agreements.models import Agreement
+from lienthong.agreements.service import AgreementService, Signer
+from lienthong.agreements.store import AgreementStore
+from lienthong.errors import NodeAlreadyRunning
+from lienthong.events import log_event
+from lienthong.exchange.answers import AnswerWriter
+from lienthong.exchange.bodies import BodyKeeper
+from lienthong.exchange.clients import ClientRegistry
+from lienthong.exchange.consumer import ConsumerEdge
+from lienthong.exchange.core import Core
+from lienthong.exchange.execution import Execution
+from lienthong.exchange.housekeeping import Housekeeping, run_for_ever
+from lienthong.exchange.once import OnceRegister
+from lienthong.exchange.peer_edge import PeerEdge
+from lienthong.exchange.provider import ProviderEdge
+from lienthong.exchange.receipts import ReceiptsOwed
+from lienthong.exchange.recovery import restore_register
+from lienthong.exchange.services import ServiceRegistry
+from lienthong.exchange.wire import LARGEST_HEAD_BYTES, encode_json
+from lienthong.identity.keys import PrivateKey
+from lienthong.ledger.clock import Clock
+from lienthong.ledger.committer import Committer
+from lienthong.ledger.database import open_database
+from lienthong.ledger.messages import EventRecord, event_leaf
+from lienthong.ledger.peers import PeerBook
+from lienthong.ledger.receipt_store import ReceiptStore
+from lienthong.ledger.records import Entry, EntryKind
+from lienthong.ledger.search import LedgerIndex
+from lienthong.ledger.store import LedgerStore
+from lienthong.node.administration import Administration
+from lienthong.node.link import NodeLink
+from lienthong.node.listeners import Listeners
+from lienthong.node.metrics import NodeMetrics
+from lienthong.node.observer import MetricsObserver
+from lienthong.node.services import offered
+from lienthong.node.state import StateFolder
+from lienthong.node.store import NodeStore
+from lienthong.node.trust import Trust
+from lienthong.settings import Settings
+from lienthong.transport.client import ConnectionPool, PoolLimits
+from lienthong.transport.statics import static_files
+from lienthong.transport.tls import client_context
+
+SOURCE_THREADS = 16
+USAGE_SECONDS = 5.0
+DELIVERY_SECONDS = 5.0
+
+logger = logging.getLogger("lienthong.node")
+
+
+class Node:
+    """All parts of one node. ``start`` waits for the directory's approval."""
+
+    def __init__(self, state: StateFolder, settings: Settings) -> None:
+        self.state = state
+        self.settings = settings
+        self.identity = state.read_identity()
+        self._lock = self._take_lock()
+        self.clock = Clock()
+        self.metrics = NodeMetrics()
+        self.trust = Trust(state, self.identity.node, settings.directory_url, self.clock.now)
+        self.signing_key = PrivateKey.load(state.signing_key)
+        self.engine = open_database(settings.database or f"sqlite:///{state.database}")
+        self.store = LedgerStore(self.engine)
+        self.index = LedgerIndex(self.engine, self.store, state.index_key.read_bytes())
+        self.receipts = ReceiptStore(self.engine)
+        self.node_store = NodeStore(self.engine)
+        self.clients = ClientRegistry()
+        self.services = ServiceRegistry()
+        self.book = AgreementBook()
+        self.threads = ThreadPoolExecutor(SOURCE_THREADS, "source")
+        self.maintenance = False
+        self.started = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Bring all parts up in order; returns when the node answers on all its ports."""
+        self.state.create()
+        self.listeners = Listeners(self)
+        await self.listeners.start_operations()
+        await self.trust.wait_for_approval()
+        self.clock.raise_floor(self.trust.view.published)
+        self._build()
+        await asyncio.to_thread(restore_register, self.core, self.once)
+        self.administration = Administration(self)
+        await self.administration.load()
+        self.agreements.load()
+        await self.listeners.start(self.consumer, self.peer_edge)
+        self.housekeeping.start()
+        self._repeat("directory", self.settings.directory_refresh_seconds, self.follow_directory)
+        self._repeat("usage", USAGE_SECONDS, self._save_usage)
+        self._repeat("deliveries", DELIVERY_SECONDS, self._deliver_agreements)
+        self.started = True
+        log_event(logger, logging.INFO, "node.started", **self.listeners.addresses())
+
+    async def stop(self) -> None:
+        """Take no new requests, finish those that run, write everything down."""
+        log_event(logger, logging.INFO, "node.draining")
+        if self.started:
+            self.core.draining = True
+            await self.listeners.drain(self.settings.drain_seconds)
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self.housekeeping.stop()
+            await self._save_usage()
+            await self.core.committer.close()
+            self.pool.close()
+            self.relay_pool.close()
+            self.trusting_pool.close()
+        await self.listeners.close()
+        self.threads.shutdown(wait=False, cancel_futures=True)
+        self.store.close()
+        self.engine.dispose()
+        self._lock.close()
+        log_event(logger, logging.INFO, "node.stopped")
+
+    def _build(self) -> None:
+        settings = self.settings
+        limits = PoolLimits(
+            head_bytes=LARGEST_HEAD_BYTES,
+            body_bytes=settings.request_limit_bytes,
+            spool_threshold_bytes=settings.spool_threshold_bytes,
+        )
+        self.pool = self._pool(self.trust.peer_client, limits)
+        verifying = client_context(check_hostname=True)
+        self.relay_pool = self._pool(lambda: verifying, limits)
+        trusting = client_context()
+        trusting.verify_mode = ssl.CERT_NONE
+        self.trusting_pool = self._pool(lambda: trusting, limits)
+        committer = Committer(
+            self.store,
+            self.identity.node,
+            self.signing_key,
+            self.clock,
+            lambda: self.trust.view.version,
+        )
+        committer.start(asyncio.get_running_loop())
+        self.core = Core(
+            node=self.identity.node,
+            settings=settings,
+            directory=self.trust,
+            clock=self.clock,
+            store=self.store,
+            committer=committer,
+            peers=PeerBook(self.engine),
+            transport=self.pool,
+            bodies=BodyKeeper(self.state.bodies),
+            receipts=ReceiptsOwed(),
+            observer=MetricsObserver(self.metrics),
+        )
+        self.once = OnceRegister(self.core.remembered)
+        self.agreements = AgreementService(
+            AgreementStore(self.engine),
+            self.book,
+            Signer(self.identity.node, self.signing_key),
+            lambda: self.trust.view,
+            NodeLink(self.core),
+            on_event=self._log_agreement,
+            offers=lambda service_id: offered(self.services.get(service_id)),
+            clock=self.clock.now,
+        )
+        execution = Execution(self.core, self.services, self.book, self.threads)
+        provider = ProviderEdge(self.core, execution, AnswerWriter(self.core), self.once)
+        self.consumer = ConsumerEdge(self.core, self.clients)
+        self.peer_edge = PeerEdge(
+            self.core,
+            provider,
+            self.receipts,
+            lambda sender, document: self.agreements.receive(document, sender),
+            static_files(self.state.directory),
+        )
+        self.housekeeping = Housekeeping(self.core, self.index)
+
+    def _pool(self, context: Callable[[], ssl.SSLContext], limits: PoolLimits) -> ConnectionPool:
+        return ConnectionPool(
+            context,
+            limits,
+            connect_timeout_seconds=self.settings.connect_timeout_seconds,
+            spool_folder=self.state.spool,
+        )
+
+    async def _log_agreement(self, act: str, agreement: Agreement, statement: bytes) -> None:
+        """Every step of an agreement is in the ledger before it takes effect."""
+        event = EventRecord(
+            version=1,
+            kind=f"agreement-{act}",
+            subject=agreement.id,
+            time=self.core.now_text(),
+            document=statement,
+            salt=os.urandom(16),
+        )
+        await self.core.committer.record(
+            Entry(EntryKind.EVENT, event_leaf(event), encode_json(event))
+        )
+
+    async def follow_directory(self) -> None:
+        if await self.trust.refresh():
+            self.clock.raise_floor(self.trust.view.published)
+            self.trust.follow_directory()
+            self.pool.check_connections(self.core.still_good)
+            self.listeners.check_peers(self.core.still_good)
+
+    async def _save_usage(self) -> None:
+        await asyncio.to_thread(self.agreements.save_usage)
+
+    async def _deliver_agreements(self) -> None:
+        await self.agreements.deliver_pending()
+
+    def _repeat(self, name: str, seconds: float, action: Callable[[], Awaitable[None]]) -> None:
+        self._tasks.append(asyncio.create_task(run_for_ever(name, seconds, action), name=name))
+
+    def _take_lock(self) -> IO[bytes]:
+        """One process a state folder: two writers would fork the ledger."""
+        self.state.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = self.state.lock.open("ab")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.close()
+            raise NodeAlreadyRunning(path=self.state.folder) from error
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n".encode())
+        lock.flush()
+        return lock

@@ -1,0 +1,62 @@
+"""The process of a node: event loop, log, signals. ``lienthong node run`` ends up here."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+from pathlib import Path
+
+import uvloop
+
+from lienthong.errors import ConfigurationError
+from lienthong.events import log_event
+from lienthong.node.log import start_logging
+from lienthong.node.node import Node
+from lienthong.node.state import StateFolder
+from lienthong.settings import Settings, load_settings
+
+# Young objects of a busy node die in their request; looking at them rarely costs less.
+GC_THRESHOLDS = (50_000, 20, 50)
+
+logger = logging.getLogger("lienthong.node")
+
+
+def run(folder: Path) -> None:
+    """Run the node in ``folder`` until SIGTERM or SIGINT. Raises LienthongError leaves."""
+    state = StateFolder(folder)
+    identity = state.read_identity()
+    settings = load_settings(state.settings, os.environ)
+    if not settings.directory_url:
+        raise ConfigurationError(reason="directory_url is not set")
+    with start_logging(settings.log_level, node=identity.node):
+        uvloop.run(_serve(state, settings))
+
+
+async def _serve(state: StateFolder, settings: Settings) -> None:
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    node = Node(state, settings)
+    starting = asyncio.create_task(node.start(), name="start")
+    waiting = asyncio.create_task(stopping.wait(), name="stop")
+    await asyncio.wait({starting, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    try:
+        if starting.done():
+            starting.result()
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(*GC_THRESHOLDS)
+            await waiting
+        else:
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+    except BaseException as error:
+        log_event(logger, logging.ERROR, "node.failed", reason=str(error))
+        raise
+    finally:
+        waiting.cancel()
+        await node.stop()

@@ -1,0 +1,193 @@
+"""``lienthong service`` and ``lienthong client``: what a running node offers and to whom."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from lienthong.node.admin_client import call
+from lienthong.node.state import StateFolder
+
+app = typer.Typer(no_args_is_help=True, help="Dịch vụ của nút. Services of the node.")
+client_app = typer.Typer(
+    no_args_is_help=True, help="Hệ thống được gọi nút. Systems that may call the node."
+)
+
+State = Annotated[
+    Path, typer.Argument(help="Thư mục trạng thái của nút. State folder of the node.")
+]
+Subsystem = Annotated[
+    str,
+    typer.Option(help="Mã hệ thống, hoặc VN/GOV/H37/motcua. Subsystem code, or the whole id."),
+]
+Code = Annotated[str, typer.Option(help="Mã dịch vụ. Service code.")]
+AsJson = Annotated[bool, typer.Option("--json", help="In JSON. Print JSON.")]
+
+
+@app.command()
+def add(
+    state: State,
+    subsystem: Subsystem,
+    code: Code,
+    contract: Annotated[
+        Path | None, typer.Option(help="Hợp đồng dữ liệu ODCS. ODCS contract file.")
+    ] = None,
+    source: Annotated[
+        str,
+        typer.Option(
+            help="Nguồn: sqlite:///…, postgresql://…, mysql://…, csv:///…, parquet:///…",
+            envvar="LIENTHONG_SOURCE",
+        ),
+    ] = "",
+    relay: Annotated[str, typer.Option(help="Dịch vụ HTTP có sẵn. Existing HTTP service.")] = "",
+    classification: Annotated[
+        str, typer.Option(help="Phân loại: public, internal, personal, sensitive.")
+    ] = "internal",
+    openapi: Annotated[
+        Path | None, typer.Option(help="Mô tả OpenAPI của dịch vụ. Its OpenAPI description.")
+    ] = None,
+    bodies: Annotated[
+        str, typer.Option(help="Sổ giữ: full, metadata, none. What the ledger keeps.")
+    ] = "full",
+    timeout: Annotated[
+        float, typer.Option(help="Giây chờ trả lời. Seconds to wait for an answer.")
+    ] = 60.0,
+    insecure_tls: Annotated[
+        bool,
+        typer.Option("--insecure-tls", help="Không kiểm tra chứng thư. Do not check its TLS."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Thêm dịch vụ: từ hợp đồng và nguồn dữ liệu, hoặc chuyển tiếp dịch vụ HTTP có sẵn.
+
+    Add a service: from a contract and a source, or a relay to an existing HTTP service.
+
+    Ví dụ · Examples:
+
+    lienthong service add STATE --subsystem dancu --code cong-dan
+    --contract cong-dan.odcs.yaml --source sqlite:////srv/dancu.db
+
+    lienthong service add STATE --subsystem benhvien --code hoat-dong
+    --relay http://127.0.0.1:9000/api --classification internal
+    """
+    if (contract is None) == (not relay):
+        raise typer.BadParameter("--contract + --source, hoặc · or --relay")
+    body = {
+        "id": f"{_subsystem(state, subsystem)}/{code}",
+        "kind": "relay" if relay else "contract",
+        "contract": "" if contract is None else _text(contract),
+        "source": source,
+        "relay": relay,
+        "verify_tls": not insecure_tls,
+        "classification": classification,
+        "openapi": "" if openapi is None else _text(openapi),
+        "bodies": bodies,
+        "timeout_seconds": timeout,
+    }
+    _show(call(state, "POST", "/services", body), as_json)
+
+
+@app.command("list")
+def list_services(state: State, as_json: AsJson = False) -> None:
+    """Liệt kê dịch vụ. List services."""
+    found = call(state, "GET", "/services")
+    if as_json:
+        typer.echo(json.dumps(found, ensure_ascii=False))
+        return
+    table = Table("Dịch vụ · Service", "Loại · Kind", "Phân loại · Class", "Sổ · Bodies", "")
+    for each in found:
+        switch = "" if each["enabled"] else f"tắt · off: {each['notice']}"
+        table.add_row(each["id"], each["kind"], each["classification"], each["bodies"], switch)
+    Console().print(table)
+
+
+@app.command()
+def remove(state: State, subsystem: Subsystem, code: Code) -> None:
+    """Bỏ dịch vụ. Remove a service."""
+    identifier = f"{_subsystem(state, subsystem)}/{code}"
+    _show(call(state, "POST", "/services/remove", {"id": identifier}), as_json=True)
+
+
+@app.command()
+def disable(
+    state: State,
+    subsystem: Subsystem,
+    code: Code,
+    notice: Annotated[str, typer.Option(help="Lý do báo cho bên gọi. What callers are told.")],
+) -> None:
+    """Tạm tắt dịch vụ. Switch a service off for a while."""
+    identifier = f"{_subsystem(state, subsystem)}/{code}"
+    body = {"id": identifier, "enabled": False, "notice": notice}
+    _show(call(state, "POST", "/services/switch", body), as_json=False)
+
+
+@app.command()
+def enable(state: State, subsystem: Subsystem, code: Code) -> None:
+    """Bật lại dịch vụ. Switch a service on again."""
+    identifier = f"{_subsystem(state, subsystem)}/{code}"
+    _show(call(state, "POST", "/services/switch", {"id": identifier, "enabled": True}), False)
+
+
+@client_app.command("add")
+def add_client(
+    state: State,
+    subsystem: Subsystem,
+    connection: Annotated[
+        str, typer.Option(help="http (loopback), https, mtls (có chứng thư · with certificate)")
+    ] = "http",
+    certificate: Annotated[
+        list[Path] | None, typer.Option(help="Chứng thư PEM của hệ thống. Its certificate.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Cho một hệ thống của cơ quan gọi nút. Let one of the agency's systems call the node.
+
+    Ví dụ · Example: lienthong client add STATE --subsystem motcua --connection mtls
+    --certificate motcua.crt
+    """
+    body = {
+        "subsystem": _subsystem(state, subsystem),
+        "connection": connection,
+        "certificates": [_text(path) for path in certificate or []],
+    }
+    found = call(state, "POST", "/clients", body)
+    typer.echo(json.dumps(found) if as_json else f"{found['subsystem']} · {found['connection']}")
+
+
+@client_app.command("list")
+def list_clients(state: State) -> None:
+    """Liệt kê hệ thống được gọi nút. List client systems (JSON)."""
+    typer.echo(json.dumps(call(state, "GET", "/clients"), ensure_ascii=False))
+
+
+@client_app.command("remove")
+def remove_client(state: State, subsystem: Subsystem) -> None:
+    """Không cho hệ thống gọi nút nữa. A system may not call the node any more."""
+    body = {"id": _subsystem(state, subsystem)}
+    typer.echo(json.dumps(call(state, "POST", "/clients/remove", body)))
+
+
+def _subsystem(state: Path, name: str) -> str:
+    """The whole identifier of a subsystem: a bare code is one of the node's owner."""
+    if "/" in name:
+        return name
+    return f"{StateFolder(state).read_identity().owner.id}/{name}"
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"{path}: {error}") from error
+
+
+def _show(found: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(found, ensure_ascii=False))
+    else:
+        typer.echo(f"{found['id']} · {found['kind']} · {found['classification']}")

@@ -1,0 +1,75 @@
+"""Making a service ready to answer from its definition; what it offers to agreements."""
+
+from __future__ import annotations
+
+import json
+
+from lienthong.agreements.models import ContractReference, Kind
+from lienthong.agreements.proposals import OfferedService
+from lienthong.contracts import load_contract
+from lienthong.exchange.services import Service
+from lienthong.exchange.xroad.metaservices import Endpoint
+from lienthong.exchange.xroad.paths import check_service_code
+from lienthong.identity.identifiers import ServiceId
+from lienthong.node.store import ServiceDefinition
+from lienthong.sources.data_service import DataService
+from lienthong.sources.relay import Relay
+from lienthong.sources.source import open_source
+from lienthong.transport.client import Transport
+
+ANY_ENDPOINT = (Endpoint("*", "/**"),)
+
+
+def open_service(definition: ServiceDefinition, transport: Transport) -> Service:
+    """Open a service: read its contract, connect its source and check it. Blocking.
+
+    Raises ContractError, SourceError, InvalidIdentifier leaves.
+    """
+    service_id = ServiceId(*definition.id.split("/"))
+    check_service_code(service_id.service)
+    if definition.kind == "relay":
+        return _relay(definition, transport)
+    contract = load_contract(definition.contract.encode())
+    data = DataService(contract, open_source(definition.source, contract))
+    return Service(
+        id=definition.id,
+        data=data,
+        enabled=definition.enabled,
+        notice=definition.notice,
+        bodies=definition.bodies,
+        classification="personal",
+        timeout_seconds=definition.timeout_seconds,
+        openapi=json.dumps(data.openapi(service_id), ensure_ascii=False).encode(),
+        endpoints=tuple(Endpoint(each.method, each.pattern) for each in data.endpoints),
+    )
+
+
+def close_service(service: Service | None) -> None:
+    if service is not None and service.data is not None:
+        service.data.source.close()
+
+
+def _relay(definition: ServiceDefinition, transport: Transport) -> Service:
+    return Service(
+        id=definition.id,
+        relay=Relay(definition.relay, transport),
+        enabled=definition.enabled,
+        notice=definition.notice,
+        bodies=definition.bodies,
+        classification=definition.classification,
+        timeout_seconds=definition.timeout_seconds,
+        openapi=definition.openapi.encode(),
+        openapi_type=definition.openapi_type,
+        endpoints=ANY_ENDPOINT,
+    )
+
+
+def offered(service: Service | None) -> OfferedService | None:
+    """What an agreement about this service may contain."""
+    if service is None:
+        return None
+    if service.data is None:
+        return OfferedService(Kind.RELAY)
+    contract = service.data.contract
+    reference = ContractReference(contract.id, contract.version, contract.digest)
+    return OfferedService(Kind.CONTRACT, reference, frozenset(contract.fields))

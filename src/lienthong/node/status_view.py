@@ -1,0 +1,33 @@
+"""A node's status as a person reads it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+def show_status(status: dict[str, Any]) -> None:
+    """Print the status of a running node as a table."""
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row("Nút · Node", f"{status['node']}  ({status['version']})")
+    for name, address in status["addresses"].items():
+        table.add_row(f"Cổng · Port {name}", address)
+    table.add_row("Tình trạng · Health", status["health"]["status"])
+    for check in status["health"]["checks"]:
+        mark = "✓" if check["ok"] else "✗"
+        table.add_row(f"  {mark} {check['name']}", check["reason"])
+    directory = status["directory"]
+    table.add_row("Danh bạ · Directory", f"{directory['instance']} {directory['version']}")
+    for alarm in directory["alarms"]:
+        table.add_row("  [red]! báo động · alarm[/red]", alarm)
+    ledger = status["ledger"]
+    table.add_row("Sổ · Ledger", f"{ledger['groups']} nhóm · groups")
+    for fork in status["forks"]:
+        table.add_row("  [red]! hai lịch sử · fork[/red]", fork[0])
+    table.add_row("Dịch vụ · Services", "\n".join(status["services"]) or "–")
+    table.add_row("Hệ thống · Clients", "\n".join(status["clients"]) or "–")
+    Console().print(table)
