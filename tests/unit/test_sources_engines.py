@@ -306,9 +306,20 @@ def test_lines_that_are_no_records_are_set_aside_with_their_place(tmp_path: Path
     path = tmp_path / "nguoi.csv"
     url = store_in_csv(path)
     with path.open("ab") as file:
-        file.write(b"x,too,many,columns,in,this,line,here\n\xff\xfe,y,,,,,\n005,Sau,,,,,\n")
+        file.write(
+            b"x,too,many,columns,in,this,line,here\r\n"
+            b"\xff\xfe,y,,,,,\r\n"
+            b"x,few\r\n"
+            b'x,"y"z,,,,,\r\n'
+            b"005,Sau,,,,,\r\n"
+        )
     source = FileSource(url, people_contract())
-    assert source.set_aside == (SetAside(5, "too many columns"), SetAside(6, "invalid encoding"))
+    assert source.set_aside == (
+        SetAside(5, "too many columns"),
+        SetAside(6, "invalid encoding"),
+        SetAside(7, "missing columns"),
+        SetAside(8, "unquoted value"),
+    )
     assert len(source.fetch(("so_dinh_danh",), [*KEYS, "005"])) == 4
     source.close()
 

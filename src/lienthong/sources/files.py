@@ -182,14 +182,19 @@ class FileSource:
     def _rejects(self, connection: duckdb.DuckDBPyConnection) -> tuple[SetAside, ...]:
         if self._kind == "parquet":
             return ()
-        rows = connection.execute("SELECT line, lower(error_type::VARCHAR) FROM reject_errors")
+        rows = connection.execute(
+            "SELECT DISTINCT line, lower(error_type::VARCHAR) AS reason"
+            " FROM reject_errors ORDER BY line, reason"
+        )
         return tuple(SetAside(line, reason) for line, reason in rows.fetchall())
 
 
 def _csv_reader(path: Path) -> str:
     """Return the call that reads a CSV file as RFC 4180 has it, every column as text.
 
-    DuckDB's own guessing of the dialect gives up on a file with a few bad lines.
+    DuckDB's own guessing of the dialect gives up on a file with a few bad lines; its lenient
+    mode would cut a line with too many columns to size, and so shift values in silence. A file
+    that has bad lines and two kinds of line ends is refused as a whole.
     """
     with path.open("rb") as file:
         header = file.readline(LONGEST_HEADER).decode("utf-8-sig")
