@@ -4,7 +4,7 @@ This is the state machine of ``tuf``'s own client without the client's downloads
 that cache is written file by file, so a refresh cut in the middle leaves a node that cannot
 start without network; and that client judges by today's clock only, while evidence is judged
 as of then. It is the one place where a private module of ``tuf`` is used; the version is
-locked, and tests/unit/test_directory_trust.py holds every promise it makes.
+locked, and tests/unit/test_directory_mirror.py holds every promise it makes.
 """
 
 from __future__ import annotations

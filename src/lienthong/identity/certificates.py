@@ -206,12 +206,19 @@ def _alternative_names(node: str, hosts: Iterable[str]) -> x509.SubjectAlternati
     names: list[x509.GeneralName] = [
         x509.UniformResourceIdentifier(f"urn:lienthong:node:{quote(node)}")
     ]
-    for host in dict.fromkeys(hosts):
-        try:
-            names.append(x509.IPAddress(ipaddress.ip_address(host)))
-        except ValueError:
-            names.append(x509.DNSName(host.encode("idna").decode()))
+    names += (_host_name(host) for host in dict.fromkeys(hosts))
     return x509.SubjectAlternativeName(names)
+
+
+def _host_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        pass
+    try:
+        return x509.DNSName(host.encode("idna").decode("ascii"))
+    except ValueError as error:
+        raise InvalidCertificate(name=host[:100], reason="no host name") from error
 
 
 def _check_dates(certificate: x509.Certificate, at: datetime) -> None:

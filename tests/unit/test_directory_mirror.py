@@ -1,0 +1,479 @@
+"""The mirror against a hostile or absent directory."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from lienthong.directory.authorities import add_authority, add_registrar
+from lienthong.directory.canonical import canonical, sign
+from lienthong.directory.fetch import Fetch, folder_fetch
+from lienthong.directory.mirror import DirectoryMirror
+from lienthong.directory.onboarding import approve
+from lienthong.directory.records import (
+    AUTHORITIES_PATH,
+    Member,
+    Subsystem,
+    encode_record,
+    member_path,
+    node_path,
+)
+from lienthong.directory.request import countersign, make_member
+from lienthong.directory.revocation import revoke
+from lienthong.errors import (
+    DirectoryError,
+    DirectoryExpired,
+    DirectoryInconsistent,
+    DirectoryMalformed,
+    DirectoryNotLoaded,
+    DirectoryRollback,
+    DirectorySignatureInvalid,
+    DirectoryUnreachable,
+    RecordInvalid,
+    UnknownMember,
+    WrongInstance,
+)
+from lienthong.identity.certificates import Authority
+from lienthong.identity.identifiers import MemberId
+from lienthong.identity.keys import PrivateKey
+from tests.fixtures.directory_world import World, changed
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def replacing(world: World, replaced: dict[str, bytes]) -> Fetch:
+    """Return a source that serves the public folder save for some files."""
+    real = folder_fetch(world.repository.public_folder)
+    return lambda name, limit: replaced.get(name) or real(name, limit)
+
+
+def copy_of(world: World, name: str) -> Path:
+    return Path(shutil.copytree(world.repository.public_folder, world.folder / name))
+
+
+def test_refreshes_only_when_there_is_something_new(world: World) -> None:
+    world.agency("G01")
+    mirror = world.mirror()
+    assert mirror.refresh() is True
+    assert mirror.refresh() is False
+    world.agency("G15")
+    assert mirror.refresh() is True
+    assert mirror.view.member("VN/GOV/G15").id == "VN/GOV/G15"
+
+
+def test_an_old_view_stays_as_it_was(world: World) -> None:
+    world.agency("G01")
+    mirror = world.mirror()
+    mirror.refresh()
+    old = mirror.view
+    world.agency("G15")
+    mirror.refresh()
+    with pytest.raises(UnknownMember):
+        old.member("VN/GOV/G15")
+
+
+def test_has_no_view_before_the_first_refresh(world: World) -> None:
+    with pytest.raises(DirectoryNotLoaded):
+        _ = world.mirror().view
+
+
+def test_starts_without_network_from_its_last_good_copy(world: World) -> None:
+    world.agency("G01")
+    world.mirror().refresh()
+    again = world.mirror(url="http://127.0.0.1:9")
+    assert again.view.member("VN/GOV/G01").id == "VN/GOV/G01"
+    with pytest.raises(DirectoryUnreachable):
+        again.refresh()
+    assert again.view.version == world.repository.version
+
+
+def test_starts_after_expiry_too_and_says_so(world: World) -> None:
+    world.agency("G01")
+    world.mirror().refresh()
+    world.clock.forward(days=2)
+    with pytest.raises(DirectoryExpired):
+        world.mirror().view.check_fresh(world.clock())
+
+
+def test_a_refresh_cut_at_any_file_leaves_the_old_version_whole(world: World) -> None:
+    world.agency("G01")
+    world.mirror().refresh()
+    version = world.mirror().view.version
+    world.agency("G15")
+    real = folder_fetch(world.repository.public_folder)
+    for files_left in range(12):
+        mirror = world.mirror()
+        budget = iter(range(files_left))
+
+        def cut(name: str, limit: int, budget: object = budget) -> bytes | None:
+            if next(budget, None) is None:  # type: ignore[call-overload]
+                raise DirectoryUnreachable(url=name, reason="cut")
+            return real(name, limit)
+
+        try:
+            mirror.refresh(cut)
+            break
+        except DirectoryUnreachable:
+            assert world.mirror(url="http://127.0.0.1:9").view.version == version
+    else:
+        pytest.fail("never got through")
+    assert world.mirror().view.member("VN/GOV/G15")
+
+
+def test_refuses_rollback_also_after_a_restart(world: World) -> None:
+    world.agency("G01")
+    old = copy_of(world, "old")
+    world.agency("G15")
+    mirror = world.mirror()
+    mirror.refresh()
+    for one in (mirror, world.mirror()):
+        with pytest.raises(DirectoryRollback):
+            one.refresh(folder_fetch(old))
+        assert one.view.member("VN/GOV/G15")
+
+
+def test_refuses_an_expired_directory(world: World) -> None:
+    world.agency("G01")
+    world.clock.forward(days=2)
+    with pytest.raises(DirectoryExpired):
+        world.mirror().refresh()
+
+
+def test_notices_a_freeze_when_the_same_old_files_come_for_too_long(world: World) -> None:
+    world.agency("G01")
+    mirror = world.mirror()
+    mirror.refresh()
+    world.clock.forward(days=2)
+    with pytest.raises(DirectoryExpired):
+        mirror.refresh()
+    world.repository.publish()
+    assert mirror.refresh() is True
+
+
+def test_a_clock_set_back_does_not_revive_an_expired_directory(world: World) -> None:
+    world.agency("G01")
+    old = copy_of(world, "old")
+    world.mirror().refresh()
+    world.clock.forward(days=3)
+    world.repository.publish()
+    mirror = world.mirror()
+    mirror.refresh()
+    world.clock.forward(days=-3)
+    with pytest.raises(DirectoryRollback):
+        mirror.refresh(folder_fetch(old))
+    assert mirror.view.published > world.clock()
+
+
+def test_refuses_files_of_two_versions_mixed(world: World) -> None:
+    world.agency("G01")
+    before = world.repository.signer.versions()
+    old = copy_of(world, "old")
+    world.agency("G15")
+    now = world.repository.signer.versions()
+    old_snapshot = (old / f"metadata/{before.snapshot}.snapshot.json").read_bytes()
+    mixed = replacing(world, {f"metadata/{now.snapshot}.snapshot.json": old_snapshot})
+    with pytest.raises(DirectoryInconsistent):
+        world.mirror().refresh(mixed)
+
+
+def test_refuses_one_bin_served_for_another(world: World) -> None:
+    world.agency("G01")
+    public = world.repository.public_folder
+    versions = world.repository.signer.versions().others
+    first, second = [
+        (public / f"metadata/1.{role}.json").read_bytes()
+        for role, version in versions.items()
+        if version == 1 and role.startswith("bins")
+    ][:2]
+    roles = [role for role, version in versions.items() if version == 1 and role != "targets"]
+    swapped = replacing(
+        world,
+        {f"metadata/1.{roles[0]}.json": second, f"metadata/1.{roles[1]}.json": first},
+    )
+    with pytest.raises(DirectoryInconsistent):
+        world.mirror().refresh(swapped)
+
+
+def test_refuses_metadata_and_records_that_were_changed(world: World) -> None:
+    world.agency("G01")
+    public = world.repository.public_folder
+    for file in [*public.rglob("metadata/*.json"), *public.rglob("targets/**/*.json")]:
+        name = str(file.relative_to(public))
+        if name == "metadata/1.root.json" or _is_superseded(world, name):
+            continue
+        data = file.read_bytes()
+        damaged = data[:-30] + bytes([data[-30] ^ 1]) + data[-29:]
+        mirror = world.mirror(f"mirror {file.name}")
+        with pytest.raises(DirectoryError):
+            mirror.refresh(replacing(world, {name: damaged}))
+
+
+def _is_superseded(world: World, name: str) -> bool:
+    """Say whether a file belongs to an older version only, which nobody reads."""
+    versions = world.repository.signer.versions()
+    parts = name.removeprefix("metadata/").split(".")
+    if not name.startswith("metadata/") or parts[0] == "timestamp":
+        return False
+    newest = {"snapshot": versions.snapshot, **versions.others}
+    return newest.get(parts[1]) != int(parts[0])
+
+
+def test_refuses_the_directory_of_another_root(world: World, tmp_path: Path) -> None:
+    world.agency("G01")
+    other = World(tmp_path / "other")
+    with pytest.raises(DirectorySignatureInvalid):
+        world.mirror().refresh(folder_fetch(other.repository.public_folder))
+    mirror = DirectoryMirror(tmp_path / "m", world.url, other.root, world.clock)
+    with pytest.raises(DirectorySignatureInvalid):
+        mirror.refresh()
+
+
+@pytest.mark.parametrize("root", [b"", b"{}", b"\xff", b'{"signed": {"_type": "root"}}'])
+def test_refuses_a_root_that_is_none(world: World, root: bytes) -> None:
+    with pytest.raises(DirectoryMalformed):
+        DirectoryMirror(world.folder / "m", world.url, root)
+
+
+def test_goes_on_to_the_next_address_when_one_fails(world: World) -> None:
+    world.agency("G01")
+    mirror = world.mirror(url=["http://127.0.0.1:9", world.url])
+    assert mirror.refresh() is True
+
+
+def test_takes_newer_metadata_from_a_peers_mirror(world: World) -> None:
+    world.agency("G01")
+    peer, mirror = world.mirror("peer"), world.mirror(url="http://127.0.0.1:9")
+    peer.refresh()
+    assert mirror.refresh(folder_fetch(peer.site.folder)) is True
+    world.agency("G15")
+    peer.refresh()
+    assert mirror.refresh(folder_fetch(peer.site.folder)) is True
+    assert mirror.view.member("VN/GOV/G15")
+
+
+def test_follows_the_root_when_it_is_renewed(world: World) -> None:
+    world.agency("G01")
+    first_root = world.root
+    mirror = world.mirror()
+    mirror.refresh()
+    world.clock.forward(days=700)
+    world.repository.publish()
+    assert world.root != first_root
+    assert mirror.refresh() is True
+    again = DirectoryMirror(mirror.site.folder, "http://127.0.0.1:9", first_root, world.clock)
+    again.view.check_fresh(world.clock())
+
+
+# --- no quiet change of keys ---------------------------------------------------------
+
+
+def swap_key(world: World, by: Callable[[Member], bytes]) -> None:
+    with world.repository.edit() as edit:
+        member = edit.get(member_path("VN/GOV/G01"))
+        assert isinstance(member, Member)
+        edit.changed[member_path("VN/GOV/G01")] = by(member)
+
+
+def forged(member: Member) -> bytes:
+    """Return the record that a faithless operator makes with a key of its own."""
+    key = PrivateKey.generate()
+    statement = msgspec.structs.replace(
+        member.statement,
+        serial=member.statement.serial + 1,
+        keys=(
+            *member.keys,
+            msgspec.structs.replace(member.keys[0], key=key.public.text),
+        ),
+    )
+    return encode_record(Member(statement, sign(canonical(statement), [key]), ()))
+
+
+def test_holds_the_old_record_when_the_operator_swaps_a_key(world: World) -> None:
+    agency = world.agency("G01")
+    mirror = world.mirror()
+    mirror.refresh()
+    swap_key(world, forged)
+    world.agency("G15")
+    assert mirror.refresh() is True
+    for one in (mirror, world.mirror()):
+        keys = one.view.member("VN/GOV/G01").keys
+        assert [item.public for item in keys] == [agency.member_key.public]
+        assert [(alarm.kind, alarm.subject) for alarm in one.alarms] == [
+            ("change_refused", "VN/GOV/G01")
+        ]
+        assert one.view.member("VN/GOV/G15")
+
+
+def test_takes_the_agencys_own_next_record_after_a_swap(world: World) -> None:
+    agency = world.agency("G01")
+    mirror = world.mirror()
+    mirror.refresh()
+    with world.repository.edit() as edit:
+        honest = edit.get(member_path("VN/GOV/G01"))
+    swap_key(world, forged)
+    mirror.refresh()
+    assert isinstance(honest, Member)
+    world.put(member_path("VN/GOV/G01"), encode_record(honest))
+    mirror.refresh()
+    agency.name = "Tên mới"
+    approve(world.repository, agency.request())
+    mirror.refresh()
+    assert mirror.view.member("VN/GOV/G01").name == "Tên mới"
+
+
+def test_holds_the_old_record_when_the_operator_changes_an_address(world: World) -> None:
+    world.agency("G01")
+    mirror = world.mirror()
+    mirror.refresh()
+    node = mirror.view.node("VN/GOV/G01/n1")
+    world.put(node_path(node.id), changed(node, serial=2, addresses=["https://evil:1"]))
+    mirror.refresh()
+    assert mirror.view.node("VN/GOV/G01/n1").addresses == node.addresses
+    assert mirror.alarms[-1].kind == "change_refused"
+
+
+def test_a_new_mirror_refuses_a_record_that_its_owner_did_not_sign(world: World) -> None:
+    world.agency("G01")
+    mirror = world.mirror()
+    mirror.refresh()
+    node = mirror.view.node("VN/GOV/G01/n1")
+    world.put(node_path(node.id), changed(node, addresses=["https://evil:1"]))
+    fresh = world.mirror("fresh")
+    fresh.refresh()
+    with pytest.raises(RecordInvalid):
+        fresh.view.node("VN/GOV/G01/n1")
+    assert fresh.view.nodes_of("VN/GOV/G01/dancu") == ()
+
+
+def test_holds_a_record_that_vanished_and_a_revocation_that_was_taken_back(world: World) -> None:
+    world.agency("G01")
+    with world.repository.edit() as edit:
+        before = edit.get(node_path("VN/GOV/G01/n1"))
+    revoke(world.repository, "node", "VN/GOV/G01/n1", "thử")
+    mirror = world.mirror()
+    mirror.refresh()
+    assert before is not None
+    world.put(node_path("VN/GOV/G01/n1"), encode_record(before))
+    mirror.refresh()
+    assert mirror.view.node("VN/GOV/G01/n1").revocations
+    assert mirror.alarms[-1].detail == "a revocation has vanished"
+
+
+def test_an_agency_changes_its_own_key_with_the_old_one(world: World) -> None:
+    agency = world.agency("G01")
+    mirror = world.mirror()
+    mirror.refresh()
+    old, agency.member_key = agency.member_key, PrivateKey.generate()
+    world.clock.forward(hours=1)
+    approve(world.repository, agency.request(old_key=old))
+    mirror.refresh()
+    keys = [item.public for item in mirror.view.member("VN/GOV/G01").keys]
+    assert keys == [old.public, agency.member_key.public]
+    assert mirror.view.node("VN/GOV/G01/n1")
+    assert mirror.alarms == ()
+
+
+def test_two_registrars_replace_a_lost_key_and_everyone_hears_of_it(world: World) -> None:
+    agency = world.agency("G01")
+    registrars = [PrivateKey.generate(), PrivateKey.generate()]
+    for number, key in enumerate(registrars):
+        add_registrar(world.repository, f"Đơn vị {number}", key.public.text)
+    mirror = world.mirror()
+    mirror.refresh()
+    agency.member_key = PrivateKey.generate()
+    world.clock.forward(hours=1)
+    request = agency.request()
+    for key in registrars:
+        request = countersign(request, key)
+    approve(world.repository, request)
+    mirror.refresh()
+    assert agency.member_key.public in [
+        item.public for item in mirror.view.member("VN/GOV/G01").keys
+    ]
+    assert [alarm.kind for alarm in mirror.alarms] == ["registrars_acted"]
+
+
+def test_new_registrars_need_two_of_the_old_ones(world: World) -> None:
+    keys = [PrivateKey.generate() for _ in range(4)]
+    for number, key in enumerate(keys[:2]):
+        add_registrar(world.repository, f"Đơn vị {number}", key.public.text)
+    mirror = world.mirror()
+    mirror.refresh()
+    with pytest.raises(DirectoryError):
+        add_registrar(world.repository, "Kẻ lạ", keys[2].public.text)
+    add_registrar(world.repository, "Đơn vị 3", keys[2].public.text, keys[:2])
+    mirror.refresh()
+    assert len(mirror.view.registrars) == 3
+    assert [alarm.kind for alarm in mirror.alarms] == ["authorities_changed"]
+
+
+def test_holds_the_registrars_when_the_operator_adds_its_own(world: World) -> None:
+    for number in range(2):
+        add_registrar(world.repository, f"Đơn vị {number}", PrivateKey.generate().public.text)
+    mirror = world.mirror()
+    mirror.refresh()
+    with world.repository.edit() as edit:
+        record = edit.get(AUTHORITIES_PATH)
+    names = [{"name": "Kẻ lạ", "key": PrivateKey.generate().public.text}]
+    world.put(AUTHORITIES_PATH, changed(record, serial=9, registrars=names))
+    mirror.refresh()
+    assert [one.name for one in mirror.view.registrars] == ["Đơn vị 0", "Đơn vị 1"]
+    assert mirror.alarms[-1].subject == "authorities"
+
+
+def test_a_new_authority_is_taken_over_with_an_alarm(world: World) -> None:
+    mirror = world.mirror()
+    mirror.refresh()
+    add_authority(world.repository, Authority.create("VN", 30, world.clock()).pem)
+    mirror.refresh()
+    assert len(mirror.view.authorities) == 2
+    assert mirror.alarms[-1].kind == "authorities_changed"
+
+
+def test_refuses_a_record_of_another_instance(world: World, tmp_path: Path) -> None:
+    other = World(tmp_path / "test", instance="VN-TEST")
+    agency = other.agency("G01")
+    with pytest.raises(WrongInstance):
+        approve(world.repository, agency.request())
+    mirror = other.mirror()
+    mirror.refresh()
+    record = mirror.view.member("VN-TEST/GOV/G01")
+    world.put(member_path("VN-TEST/GOV/G01"), encode_record(record))
+    mine = world.mirror()
+    mine.refresh()
+    with pytest.raises(WrongInstance):
+        mine.view.member("VN-TEST/GOV/G01")
+
+
+def test_takes_many_members_from_the_bundle(world: World) -> None:
+    host = world.agency("G01")
+    hosted = [
+        make_member(
+            MemberId("VN", "COM", f"xa{number}"),
+            f"Xã {number}",
+            PrivateKey.generate(),
+            [Subsystem("mc", "Một cửa")],
+            host.node,
+            world.clock(),
+        )
+        for number in range(80)
+    ]
+    world.approve(host, hosted=hosted)
+    asked: list[str] = []
+    real = folder_fetch(world.repository.public_folder)
+
+    def counting(name: str, limit: int) -> bytes | None:
+        asked.append(name)
+        return real(name, limit)
+
+    mirror = world.mirror()
+    mirror.refresh(counting)
+    assert mirror.view.member("VN/COM/xa79").name == "Xã 79"
+    assert len(asked) <= 8
