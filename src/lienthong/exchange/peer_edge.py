@@ -95,13 +95,13 @@ class PeerEdge:
 
     async def _agreements(self, request: Request) -> Response:
         if request.body.size > LARGEST_AGREEMENT:
-            raise BodyTooLarge(limit=LARGEST_AGREEMENT)
+            raise BodyTooLarge(limit_bytes=LARGEST_AGREEMENT)
         reply = await self._receive_agreement(self._peer(request), request.body.read())
         return _json(reply)
 
     async def _take_receipts(self, request: Request) -> Response:
         if request.body.size > LARGEST_PARCEL:
-            raise BodyTooLarge(limit=LARGEST_PARCEL)
+            raise BodyTooLarge(limit_bytes=LARGEST_PARCEL)
         sender, core = self._peer(request), self._core
         try:
             parcel = decode_parcel(request.body.read())
