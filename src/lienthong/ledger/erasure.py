@@ -112,5 +112,5 @@ def erased_leaf(kind: EntryKind, remaining: Erased) -> bytes | None:
 
 def plain_fields(lines: str) -> dict[str, str]:
     """The plain lines as a dictionary, for the index."""
-    pairs = (line.partition('": ') for line in lines.splitlines())
+    pairs = (line.partition('": ') for line in lines.split("\n") if line)
     return {name.lstrip('"'): value for name, _, value in pairs}

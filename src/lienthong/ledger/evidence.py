@@ -36,11 +36,13 @@ from lienthong.ledger.messages import (
     Answer,
     Request,
     acknowledged_leaf,
+    answer_contents,
     answer_leaf,
     answer_lines,
     check_answer,
     check_request,
     received_leaf,
+    request_contents,
     request_leaf,
     request_lines,
 )
@@ -78,11 +80,12 @@ class Bundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
 @dataclass(slots=True)
 class Verdict:
-    """What a bundle proves. ``fields``: the plain lines of request and answer."""
+    """What a bundle proves. ``request`` and ``answer``: the lines that were signed, by name."""
 
     time: str = "asserted"
     instance: str = ""
-    fields: dict[str, str] = field(default_factory=dict)
+    request: dict[str, str] = field(default_factory=dict)
+    answer: dict[str, str] = field(default_factory=dict)
     checks: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -137,7 +140,8 @@ def _verify_exchange(bundle: Bundle, view: DirectoryView, verdict: Verdict) -> N
     _check_delegation(answer, "x-road-service", view)
     _check_belongs(request, answer)
     verdict.checks.append("answer")
-    verdict.fields = {**answer.fields, **request.fields}
+    verdict.request = {**request.fields, **_contents(bundle.request, REQUEST_COMMITMENTS)}
+    verdict.answer = {**answer.fields, **_contents(bundle.answer, ANSWER_COMMITMENTS)}
     consumer, provider = request.fields["lienthong-sender"], answer.fields["lienthong-sender"]
     if bundle.acknowledged is not None:  # (5)
         checker.check(bundle.acknowledged, acknowledged_leaf(answer.leaf), consumer, view)
@@ -172,6 +176,19 @@ def _leaf_and_fields(part: Part, kind: str) -> tuple[bytes, dict[str, str]]:
     if leaf is None or f"lienthong-{kind}" not in fields:
         raise EvidenceRejected(reason=f"what was kept of the {kind} does not fit its leaf")
     return leaf, fields
+
+
+def _contents(part: Part, names: tuple[str, ...]) -> dict[str, str]:
+    """The contents under the commitments that are still told, by name; headers left out."""
+    texts: dict[str, str] = {}
+    if part.request is not None:
+        texts = dict(zip(names, request_contents(part.request), strict=True))
+    elif part.answer is not None:
+        texts = dict(zip(names, answer_contents(part.answer), strict=True))
+    elif part.erased is not None:
+        texts = {name: kept.text for name, kept in part.erased.kept.items()}
+    told = [text for name, text in texts.items() if name != "headers"]
+    return plain_fields("\n".join(told))
 
 
 def _check_delegation(message: _Read, party: str, view: DirectoryView) -> None:

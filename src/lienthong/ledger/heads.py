@@ -7,8 +7,9 @@
     directory 42                                  version of the directory it worked by
     key 0444473265f2f3451eda8c3fff3cb504          the key that signed
 
-    — VN/GOV/G01/n1 BERHMm…=                      signature over the lines above
+    — lienthong/VN/GOV/G01/n1/0 BERHMm…=          signature over the lines above
 
+The node's identifier is percent-encoded, as a key's name has no blanks and no "+".
 See docs/protocols/0001-message.md §5. Further signature lines (witnesses) may follow.
 """
 
@@ -17,6 +18,7 @@ from __future__ import annotations
 import base64
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 
 import msgspec
@@ -26,12 +28,14 @@ from lienthong.identity.identifiers import NodeId
 from lienthong.identity.keys import Algorithm, PrivateKey, PublicKey
 
 LONGEST_HEAD = 8192  # characters; a head with a few witnesses has under 2,000
-_SIGNATURE_TYPES = {Algorithm.ED25519: b"\x01", Algorithm.P256: b"\x02", Algorithm.RSA_PSS: b"\xff"}
+_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z"
+)
 _HEAD = re.compile(
     r"(?P<text>lienthong/(?P<node>[!-~]{1,600})/(?P<epoch>0|[1-9][0-9]{0,8})\n"
     r"(?P<size>[1-9][0-9]{0,14})\n"
     r"(?P<root>[A-Za-z0-9+/]{43}=)\n"
-    r"time (?P<time>[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z)\n"
+    rf"time (?P<time>{_TIME.pattern})\n"
     r"directory (?P<directory>0|[1-9][0-9]{0,9})\n"
     r"key (?P<key>[0-9a-f]{32})\n)"
     r"\n(?P<signatures>(?:— [!-~]{1,600} [A-Za-z0-9+/]+={0,2}\n){1,16})"
@@ -65,7 +69,12 @@ class Head(msgspec.Struct, frozen=True):
 
 
 def origin_of(node: str, epoch: int) -> str:
-    return f"lienthong/{node}/{epoch}"
+    return f"lienthong/{_encoded(node)}/{epoch}"
+
+
+@lru_cache(maxsize=4096)
+def _encoded(node: str) -> str:
+    return NodeId(*node.split("/")).encoded
 
 
 def format_time(moment: datetime) -> str:
@@ -77,21 +86,27 @@ def format_time(moment: datetime) -> str:
 
 def parse_time(text: str) -> datetime:
     """Read the form of ``format_time`` and no other. Raises ValueError."""
-    if len(text) != 24 or text[-1] != "Z" or text[10] != "T":
+    if not _TIME.fullmatch(text):
         raise ValueError(text)
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    return datetime.fromisoformat(text)
 
 
 def note_key_hash(name: str, key: PublicKey) -> bytes:
-    """The four bytes by which a signed note names its key (C2SP signed-note)."""
-    material = _SIGNATURE_TYPES[key.algorithm] + key.der
+    """The four bytes by which a signed note names its key (C2SP signed-note).
+
+    Ed25519 has a signature type of its own there; the others go under 0xff and a name.
+    """
+    if key.algorithm is Algorithm.ED25519:
+        material = b"\x01" + key.cryptography.public_bytes_raw()
+    else:
+        material = b"\xfflienthong/" + key.algorithm.encode() + b"\n" + key.der
     return sha256(name.encode() + b"\n" + material).digest()[:4]
 
 
 def sign_head(head: Head, key: PrivateKey) -> str:
     """Return the note: the head's text and the signature line of its node."""
-    signature = note_key_hash(head.node, key.public) + key.sign(head.text.encode())
-    return f"{head.text}\n— {head.node} {base64.b64encode(signature).decode()}\n"
+    signature = note_key_hash(head.origin, key.public) + key.sign(head.text.encode())
+    return f"{head.text}\n— {head.origin} {base64.b64encode(signature).decode()}\n"
 
 
 def parse_head(note: str) -> Head:
@@ -100,9 +115,8 @@ def parse_head(note: str) -> Head:
     if found is None:
         raise HeadMalformed(reason="not in the form of a head")
     try:
-        NodeId.parse(found["node"])
-        return Head(
-            node=found["node"],
+        head = Head(
+            node=str(NodeId.parse(found["node"])),
             epoch=int(found["epoch"]),
             size=int(found["size"]),
             root=base64.b64decode(found["root"]),
@@ -112,6 +126,9 @@ def parse_head(note: str) -> Head:
         )
     except (LienthongError, ValueError) as error:
         raise HeadMalformed(reason="node or time") from error
+    if head.text != found["text"]:
+        raise HeadMalformed(reason="not written in the canonical way")
+    return head
 
 
 def verify_head(note: str, head: Head, key: PublicKey) -> None:
@@ -121,15 +138,20 @@ def verify_head(note: str, head: Head, key: PublicKey) -> None:
     """
     if key.key_id != head.key_id:
         raise SignatureInvalid(reason="the head names another key")
-    signatures = note[len(head.text) + 1 :].splitlines()
-    expected = note_key_hash(head.node, key)
-    for line in signatures:
-        _, name, encoded = line.split(" ")
-        try:
-            raw = base64.b64decode(encoded, validate=True)
-        except ValueError:
-            continue
-        if name == head.node and raw[:4] == expected:
-            key.verify(raw[4:], head.text.encode())
+    prefix = f"— {head.origin} "
+    expected = note_key_hash(head.origin, key)
+    for line in note[len(head.text) + 1 :].splitlines():
+        signature = _decoded(line.removeprefix(prefix)) if line.startswith(prefix) else b""
+        if signature[:4] == expected:
+            key.verify(signature[4:], head.text.encode())
             return
     raise SignatureInvalid(reason="no signature of the node under the head")
+
+
+def _decoded(encoded: str) -> bytes:
+    """Base64 in its one canonical form; anything else is no signature."""
+    try:
+        raw = base64.b64decode(encoded, validate=True)
+    except ValueError:
+        return b""
+    return raw if base64.b64encode(raw).decode() == encoded else b""

@@ -22,6 +22,7 @@ from typing import Annotated
 import msgspec
 
 from lienthong.errors import MessageMalformed
+from lienthong.ledger.heads import parse_time
 
 PROTOCOL_VERSION = 1
 SALT_BYTES = 16
@@ -29,7 +30,37 @@ REQUEST_COMMITMENTS = ("line", "user", "dossier", "subject", "headers", "body")
 ANSWER_COMMITMENTS = ("line", "headers", "body")
 OUTCOMES = ("answered", "refused", "failed", "in-doubt")
 
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")  # RFC 9110 §5.6.2
+REQUEST_LINES = (
+    "lienthong-request",
+    "x-road-request-id",
+    "x-road-id",
+    "x-road-client",
+    "x-road-service",
+    "x-road-represented-party",
+    "lienthong-sender",
+    "lienthong-receiver",
+    "lienthong-purpose",
+    "lienthong-time",
+)
+ANSWER_LINES = (
+    "lienthong-answer",
+    "x-road-request-id",
+    "lienthong-request-leaf",
+    "x-road-client",
+    "x-road-service",
+    "lienthong-sender",
+    "lienthong-receiver",
+    "lienthong-agreement",
+    "lienthong-purpose",
+    "lienthong-reason",
+    "lienthong-outcome",
+    "lienthong-time",
+)
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]{1,128}")  # RFC 9110 §5.6.2, in lower case
+# A line feed ends a line; the others have no place in a name, and databases refuse NUL.
+_CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
+_BREAKS = re.compile(r"[\x00\r]")
 
 Text = Annotated[str, msgspec.Meta(max_length=1024)]
 Digest = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
@@ -91,7 +122,7 @@ class EventRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     subject: Text
     time: Text
     document: bytes
-    salt: bytes
+    salt: Annotated[bytes, msgspec.Meta(min_length=SALT_BYTES, max_length=SALT_BYTES)]
 
 
 def new_salts(commitments: tuple[str, ...]) -> bytes:
@@ -215,24 +246,42 @@ def check_request(request: Request) -> None:
     A line break inside a value would let one signed text stand for two different messages.
     """
     _check_version(request.version)
-    if request_lines(request).count("\n") != 10:
-        raise MessageMalformed(reason="line break in a field of the request")
+    _check_lines(request_lines(request), REQUEST_LINES, request.time)
     line, user, dossier, subjects, headers, _ = request_contents(request)
     if line.count("\n") != 2 or "\n" in user or "\n" in dossier:
         raise MessageMalformed(reason="line break in the request line, user or dossier")
     if subjects.count("\n") != max(len(request.subjects) - 1, 0):
         raise MessageMalformed(reason="line break in a subject")
+    if _BREAKS.search(line + user + dossier + subjects):
+        raise MessageMalformed(reason="control character in a field of the request")
     _check_headers(request.headers, headers)
 
 
 def check_answer(answer: Answer) -> None:
     """Refuse an answer whose lines could be read in two ways. Raises MessageMalformed."""
     _check_version(answer.version)
-    if answer_lines(answer).count("\n") != 12:
-        raise MessageMalformed(reason="line break in a field of the answer")
+    _check_lines(answer_lines(answer), ANSWER_LINES, answer.time)
     if answer.outcome not in OUTCOMES:
         raise MessageMalformed(reason="unknown outcome")
     _check_headers(answer.headers, answer_contents(answer)[1])
+
+
+def plain_fields(lines: str, names: tuple[str, ...]) -> dict[str, str]:
+    """Read plain lines back: exactly those names, in that order. Raises MessageMalformed."""
+    *rows, rest = lines.split("\n")
+    pairs = [row.partition('": ') for row in rows]
+    if rest or [name for name, _, _ in pairs] != [f'"{name}' for name in names]:
+        raise MessageMalformed(reason="plain lines")
+    return {name: value for name, (_, _, value) in zip(names, pairs, strict=True)}
+
+
+def _check_lines(lines: str, names: tuple[str, ...], time: str) -> None:
+    if lines.count("\n") != len(names) or _CONTROLS.search(lines):
+        raise MessageMalformed(reason="line break or control character in a field")
+    try:
+        parse_time(time)
+    except ValueError as error:
+        raise MessageMalformed(reason="time is not in its form") from error
 
 
 def _check_version(version: int) -> None:
@@ -241,7 +290,7 @@ def _check_version(version: int) -> None:
 
 
 def _check_headers(headers: Headers, text: str) -> None:
-    if text.count("\n") != max(len(headers) - 1, 0) or "\r" in text or "\0" in text:
+    if text.count("\n") != max(len(headers) - 1, 0) or _BREAKS.search(text):
         raise MessageMalformed(reason="line break in a header")
     for name, _ in headers:
         if not _TOKEN.fullmatch(name):

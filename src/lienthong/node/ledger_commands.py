@@ -144,7 +144,8 @@ def verify_bundle(
         "verdict": "valid",
         "time": verdict.time,
         "instance": verdict.instance,
-        "fields": verdict.fields,
+        "request": verdict.request,
+        "answer": verdict.answer,
         "checks": verdict.checks,
         "notes": verdict.notes,
     }
@@ -159,8 +160,10 @@ def _tell(verdict: dict[str, Any]) -> None:
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_row("[green]✓ Bằng chứng đúng · the evidence holds[/green]", "")
     table.add_row("Thời gian · Time", times[verdict["time"]])
-    for name, value in verdict["fields"].items():
-        table.add_row(name, value)
+    for title, part in (("Câu hỏi · Request", "request"), ("Trả lời · Answer", "answer")):
+        table.add_row(f"[bold]{title}[/bold]", "")
+        for name, value in verdict[part].items():
+            table.add_row(f"  {name}", value)
     table.add_row("Đã kiểm tra · Checked", ", ".join(verdict["checks"]))
     for note in verdict["notes"]:
         table.add_row("Lưu ý · Note", note)
