@@ -10,9 +10,9 @@ import msgspec
 
 from lienthong.exchange.core import Core
 from lienthong.exchange.once import OnceRegister
-from lienthong.ledger.erasure import decode_erased, is_erased, plain_fields
+from lienthong.ledger.erasure import decode_erased, is_erased
 from lienthong.ledger.heads import parse_time
-from lienthong.ledger.messages import Answer, Request, leaf_of, request_leaf
+from lienthong.ledger.messages import Answer, Request, leaf_of, plain_fields, request_leaf
 from lienthong.ledger.records import Entry, EntryKind, Group, Located
 from lienthong.ledger.store import milliseconds
 

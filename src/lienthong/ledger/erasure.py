@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import sha256
+from typing import Annotated
 
 import msgspec
 
@@ -37,7 +38,7 @@ _MARK = b'{"erased":'
 class Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One content that was not erased, with its salt."""
 
-    salt: bytes
+    salt: Annotated[bytes, msgspec.Meta(min_length=SALT_BYTES, max_length=SALT_BYTES)]
     text: str
 
 
@@ -108,9 +109,3 @@ def erased_leaf(kind: EntryKind, remaining: Erased) -> bytes | None:
     if leaf is None or kind in (EntryKind.REQUEST_SENT, EntryKind.ANSWER_SENT):
         return leaf
     return received_leaf(leaf) if kind is EntryKind.REQUEST_RECEIVED else acknowledged_leaf(leaf)
-
-
-def plain_fields(lines: str) -> dict[str, str]:
-    """The plain lines as a dictionary, for the index."""
-    pairs = (line.partition('": ') for line in lines.split("\n") if line)
-    return {name.lstrip('"'): value for name, _, value in pairs}

@@ -28,7 +28,7 @@ from lienthong.directory.proof import verify_directory_proof
 from lienthong.directory.view import DirectoryView
 from lienthong.errors import EvidenceMalformed, EvidenceRejected, LienthongError
 from lienthong.identity.identifiers import ServiceId, SubsystemId
-from lienthong.ledger.erasure import Erased, message_leaf, plain_fields
+from lienthong.ledger.erasure import Erased, message_leaf
 from lienthong.ledger.heads import Head, parse_time
 from lienthong.ledger.messages import (
     ANSWER_COMMITMENTS,
@@ -41,6 +41,7 @@ from lienthong.ledger.messages import (
     answer_lines,
     check_answer,
     check_request,
+    plain_fields,
     received_leaf,
     request_contents,
     request_leaf,

@@ -14,7 +14,7 @@ from lienthong.directory.mirror import DirectoryMirror
 from lienthong.errors import RecordNotFound
 from lienthong.identity.identifiers import NodeId, ServiceId, SubsystemId
 from lienthong.ledger.clock import Clock
-from lienthong.ledger.erasure import decode_erased, is_erased, message_leaf, plain_fields
+from lienthong.ledger.erasure import decode_erased, is_erased, message_leaf
 from lienthong.ledger.evidence import FORMAT, Bundle, Part
 from lienthong.ledger.heads import format_time, parse_head
 from lienthong.ledger.merkle import build_levels, inclusion_path
@@ -24,6 +24,7 @@ from lienthong.ledger.messages import (
     Request,
     answer_leaf,
     answer_lines,
+    plain_fields,
     request_lines,
 )
 from lienthong.ledger.proofs import decode_proof

@@ -28,9 +28,7 @@ from lienthong.identity.identifiers import NodeId
 from lienthong.identity.keys import Algorithm, PrivateKey, PublicKey
 
 LONGEST_HEAD = 8192  # characters; a head with a few witnesses has under 2,000
-_TIME = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z"
-)
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
 _HEAD = re.compile(
     r"(?P<text>lienthong/(?P<node>[!-~]{1,600})/(?P<epoch>0|[1-9][0-9]{0,8})\n"
     r"(?P<size>[1-9][0-9]{0,14})\n"

@@ -266,8 +266,12 @@ def check_answer(answer: Answer) -> None:
     _check_headers(answer.headers, answer_contents(answer)[1])
 
 
-def plain_fields(lines: str, names: tuple[str, ...]) -> dict[str, str]:
-    """Read plain lines back: exactly those names, in that order. Raises MessageMalformed."""
+def plain_fields(lines: str) -> dict[str, str]:
+    """Read plain lines of a request or answer back. Raises MessageMalformed.
+
+    Exactly their names in their order: what a line says twice could be read in two ways.
+    """
+    names = REQUEST_LINES if lines.startswith(f'"{REQUEST_LINES[0]}') else ANSWER_LINES
     *rows, rest = lines.split("\n")
     pairs = [row.partition('": ') for row in rows]
     if rest or [name for name, _, _ in pairs] != [f'"{name}' for name in names]:

@@ -21,9 +21,9 @@ from sqlalchemy import Engine, delete, insert, or_, select
 
 from lienthong.errors import RecordNotFound
 from lienthong.ledger import tables
-from lienthong.ledger.erasure import decode_erased, is_erased, plain_fields
+from lienthong.ledger.erasure import decode_erased, is_erased
 from lienthong.ledger.heads import parse_time
-from lienthong.ledger.messages import Answer, EventRecord, Request
+from lienthong.ledger.messages import Answer, EventRecord, Request, plain_fields
 from lienthong.ledger.records import Entry, EntryKind, Group, Located
 from lienthong.ledger.store import LedgerStore, from_milliseconds, milliseconds
 
