@@ -87,3 +87,9 @@ def main(open_ours: Callable[[NginxHops], AbstractContextManager[Side]]) -> None
     with NginxHops() as theirs, open_ours(theirs) as ours:
         for case in CASES if options.cases else (HEADLINE,):
             compare(ours, theirs, case, rounds=options.rounds, seconds=options.seconds)
+
+
+if __name__ == "__main__":
+    from benchmarks.nodes import open_nodes
+
+    main(open_nodes)

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import typer.main
 
 from lienthong.errors import LienthongError, error_texts
 from lienthong.settings import ENVIRONMENT_PREFIX, TABLE
@@ -115,17 +114,17 @@ def _error(error: type[LienthongError]) -> Iterator[str]:
 
 
 def _commands() -> Iterator[str]:
-    from lienthong.cli import app  # only this page needs the whole program
+    from lienthong.cli import program  # only this page needs the whole program
 
     yield "# Command line · Dòng lệnh\n"
-    command: Any = typer.main.get_command(app)
-    yield from _command(command, "lienthong", None)
+    yield from _command(program, "lienthong", None)
 
 
 def _command(command: Any, name: str, parent: Any) -> Iterator[str]:
     """Describe a command and those below it; the classes are those that Typer brings."""
     context = command.context_class(command, info_name=name.split()[-1], parent=parent)
-    children = getattr(command, "commands", {})
+    names = command.list_commands(context) if hasattr(command, "list_commands") else []
+    children = {each: command.get_command(context, each) for each in names}
     yield f"\n{'##' if children else '###'} `{name}`\n\n"
     yield f"{_paragraphs(command.help)}\n\n"
     yield f"```text\n{name} {' '.join(command.collect_usage_pieces(context))}\n```\n"
@@ -134,9 +133,9 @@ def _command(command: Any, name: str, parent: Any) -> Iterator[str]:
     if rows:
         yield "\n| Argument or option | Meaning |\n|---|---|\n"
         yield from (f"| `{_cell(left)}` | {_plain(_cell(right))} |\n" for left, right in rows)
-    for child in children.values():
+    for each, child in children.items():
         if not child.hidden:
-            yield from _command(child, f"{name} {child.name}", context)
+            yield from _command(child, f"{name} {each}", context)
 
 
 def _paragraphs(text: str | None) -> str:
