@@ -27,7 +27,13 @@ from tuf.api.metadata import (
 
 from lienthong.directory.records import AUTHORITIES_PATH
 from lienthong.directory.site import TIMESTAMP, Site, metadata_name, target_name
-from lienthong.directory.trust import BIN_PREFIX, INSTANCE_FIELD, ROLE_FIELD, TIME_FIELD
+from lienthong.directory.trust import (
+    BIN_PREFIX,
+    INSTANCE_FIELD,
+    ROLE_FIELD,
+    TIME_FIELD,
+    index_of,
+)
 from lienthong.errors import DirectoryStateInvalid
 from lienthong.identity.keys import PrivateKey
 
@@ -78,6 +84,9 @@ class MetadataSigner:
         self._periods = periods
         self._key = key
         self._clock = clock
+        self._versions: tuple[bytes, Versions] | None = None
+        self._indexes: dict[tuple[str, int], dict[str, bytes]] = {}
+        self._roles: SuccinctRoles | None = None
 
     def is_empty(self) -> bool:
         return self._site.read(TIMESTAMP) is None
@@ -131,7 +140,15 @@ class MetadataSigner:
 
     def versions(self) -> Versions:
         """Return what is published now."""
-        timestamp = self._timestamp()
+        data = self._site.read(TIMESTAMP)
+        if self._versions is None or self._versions[0] != data:
+            self._versions = (data or b"", self._read_versions(data))
+        return self._versions[1]
+
+    def _read_versions(self, data: bytes | None) -> Versions:
+        if data is None:
+            raise DirectoryStateInvalid(path=self._site.folder, reason="no timestamp.json")
+        timestamp = self._parsed(data, Timestamp, "timestamp")
         snapshot = self._read("snapshot", timestamp.snapshot_meta.version, Snapshot)
         others = {name.removesuffix(".json"): meta.version for name, meta in snapshot.meta.items()}
         return Versions(timestamp.version, snapshot.version, others)
@@ -149,8 +166,14 @@ class MetadataSigner:
 
     def digest(self, path: str) -> bytes | None:
         """Return the SHA-256 of the record now published at a path."""
-        found = self.targets(self.role_of(path)).targets.get(path)
-        return bytes.fromhex(found.hashes["sha256"]) if found else None
+        return self.index(self.role_of(path)).get(path)
+
+    def index(self, role: str) -> dict[str, bytes]:
+        """Return ``{path: SHA-256}`` of the records that a role holds now."""
+        place = (role, self.versions().of(role))
+        if place not in self._indexes:
+            self._indexes[place] = index_of(self.targets(role))
+        return self._indexes[place]
 
     def root_bytes(self) -> bytes:
         """Return the newest root."""
@@ -191,12 +214,6 @@ class MetadataSigner:
             name = metadata_name("root", root.version)
             self._site.write_all({name: self._signed("root", root)})
 
-    def _timestamp(self) -> Timestamp:
-        data = self._site.read(TIMESTAMP)
-        if data is None:
-            raise DirectoryStateInvalid(path=self._site.folder, reason="no timestamp.json")
-        return self._parsed(data, Timestamp, "timestamp")
-
     def _read(self, role: str, version: int, kind: type[AnySigned]) -> AnySigned:
         data = self._site.read(metadata_name(role, version)) or b""
         return self._parsed(data, kind, role)
@@ -210,10 +227,12 @@ class MetadataSigner:
         return signed
 
     def _succinct(self) -> SuccinctRoles:
-        delegations = self.targets("targets").delegations
-        assert delegations is not None
-        assert delegations.succinct_roles is not None
-        return delegations.succinct_roles
+        if self._roles is None:  # how many bins there are is fixed when a directory is made
+            delegations = self.targets("targets").delegations
+            assert delegations is not None
+            self._roles = delegations.succinct_roles
+        assert self._roles is not None
+        return self._roles
 
     def _signed(self, role: str, signed: AnySigned) -> bytes:
         metadata = Metadata(signed)

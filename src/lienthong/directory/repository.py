@@ -33,7 +33,6 @@ from lienthong.directory.records import (
     record_path,
 )
 from lienthong.directory.site import BUNDLE, Site, metadata_name, target_name
-from lienthong.directory.trust import index_of
 from lienthong.errors import DirectoryStateInvalid, InvalidIdentifier
 from lienthong.identity.certificates import Authority
 from lienthong.identity.identifiers import MemberId
@@ -121,7 +120,7 @@ class Repository:
     def records(self) -> Iterator[Record]:
         """Read all records now published."""
         for role in ("targets", *self.signer.bin_roles()):
-            for path, digest in index_of(self.signer.targets(role)).items():
+            for path, digest in self.signer.index(role).items():
                 yield parse_record(path, self.site.record(path, digest), self.instance)
 
     @contextmanager
@@ -157,7 +156,7 @@ class Repository:
         for role in ("targets", *self.signer.bin_roles()):
             name = metadata_name(role, versions.of(role))
             yield name, self.site.read(name) or b""
-            for path, digest in index_of(self.signer.targets(role)).items():
+            for path, digest in self.signer.index(role).items():
                 yield target_name(path, digest), self.site.record(path, digest)
 
     @contextmanager
