@@ -88,6 +88,7 @@ class Committer:
         self._busy = False
         self._flush_scheduled = False
         self._idle: asyncio.Future[None] | None = None
+        self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._write_groups, name="ledger", daemon=True)
         self.last_error: BaseException | None = None
@@ -118,6 +119,9 @@ class Committer:
         """
         assert self._loop is not None, "start() comes first"
         future: asyncio.Future[Committed] = self._loop.create_future()
+        if self._closed:
+            future.set_exception(LedgerUnavailable())
+            return future
         self._pending.append(_Waiting(entry, body, future))
         if not self._busy and not self._flush_scheduled:
             self._flush_scheduled = True
@@ -129,6 +133,7 @@ class Committer:
         if self._pending or self._busy:
             self._idle = asyncio.get_running_loop().create_future()
             await self._idle
+        self._closed = True
         self._queue.put(None)
         if self._thread.is_alive():
             await asyncio.get_running_loop().run_in_executor(None, self._thread.join)

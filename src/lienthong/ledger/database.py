@@ -8,9 +8,11 @@ PostgreSQL: ``synchronous_commit`` on for every session; a server with ``fsync``
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from lienthong.errors import ConfigurationError, LedgerUnavailable
@@ -22,6 +24,7 @@ _SQLITE_PRAGMAS = (
     f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}",
     "PRAGMA foreign_keys=ON",
     "PRAGMA wal_autocheckpoint=4000",
+    "PRAGMA secure_delete=ON",  # what is erased or purged leaves no trace in free pages
 )
 
 
@@ -44,6 +47,26 @@ def open_database(url: str) -> Engine:
     except DBAPIError as error:
         raise LedgerUnavailable() from error
     return engine
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection to read by. Raises LedgerUnavailable when the database fails."""
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except DBAPIError as error:
+        raise LedgerUnavailable() from error
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction, committed when the block ends. Raises LedgerUnavailable."""
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except DBAPIError as error:
+        raise LedgerUnavailable() from error
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

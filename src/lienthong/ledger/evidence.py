@@ -39,6 +39,7 @@ from lienthong.ledger.messages import (
     answer_contents,
     answer_leaf,
     answer_lines,
+    body_lines,
     check_answer,
     check_request,
     plain_fields,
@@ -213,21 +214,31 @@ def _check_belongs(request: _Read, answer: _Read) -> None:
         raise EvidenceRejected(reason="request and answer are of two exchanges")
     if answer.fields.get("lienthong-request-leaf") != request.leaf.hex():
         raise EvidenceRejected(reason="the answer was given to another request")
-    if answer.fields.get("lienthong-sender") != request.fields.get("lienthong-receiver"):
-        raise EvidenceRejected(reason="another node answered than was asked")
+    ends = (answer.fields["lienthong-sender"], answer.fields["lienthong-receiver"])
+    if ends != (request.fields["lienthong-receiver"], request.fields["lienthong-sender"]):
+        raise EvidenceRejected(reason="request and answer are between other nodes")
 
 
 def _check_bodies(bundle: Bundle, verdict: Verdict) -> None:
     for kind, part, body in (
-        ("request", bundle.request.request, bundle.request_body),
-        ("answer", bundle.answer.answer, bundle.answer_body),
+        ("request", bundle.request, bundle.request_body),
+        ("answer", bundle.answer, bundle.answer_body),
     ):
         if body is None:
             verdict.notes.append(f"no {kind} body in the bundle: its digest is proven, not more")
-        elif part is None or len(body) != part.body_bytes or sha256(body).digest() != part.body:
+        elif _signed_body(part) != body_lines(sha256(body).digest(), len(body)):
             raise EvidenceRejected(reason=f"the {kind} body is not the one that was signed")
         else:
             verdict.checks.append(f"{kind} body")
+
+
+def _signed_body(part: Part) -> str | None:
+    """Digest and length as they were committed to; None when they were erased."""
+    message = part.request or part.answer
+    if message is not None:
+        return body_lines(message.body, message.body_bytes)
+    kept = part.erased.kept.get("body") if part.erased is not None else None
+    return None if kept is None else kept.text
 
 
 def _check_times(request: _Read, answer: _Read) -> None:

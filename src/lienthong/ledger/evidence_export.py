@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from lienthong.directory.mirror import DirectoryMirror
-from lienthong.errors import RecordNotFound
+from lienthong.errors import RecordNotFound, UnknownDirectoryVersion
 from lienthong.identity.identifiers import NodeId, ServiceId, SubsystemId
 from lienthong.ledger.clock import Clock
 from lienthong.ledger.erasure import decode_erased, is_erased, message_leaf
@@ -77,15 +77,19 @@ class EvidenceExporter:
         if request is None or answer is None:
             raise RecordNotFound(name=f"{message_id} (no answer in the ledger)")
         request_part, answer_part = self._part(request), self._part(answer)
+        received = self._own_proof(records.get(EntryKind.REQUEST_RECEIVED))
+        acknowledged = self._acknowledgement(records, answer_part)
+        proofs = [request_part.proof, answer_part.proof, received, acknowledged]
+        version = max(parse_head(proof.head).directory_version for proof in proofs if proof)
         bundle = Bundle(
             format=FORMAT,
             exported_by=self._node,
             exported_at=format_time(self._clock.now()),
-            directory=self._directory_proof(request_part, answer_part),
+            directory=self._directory_proof(request_part, answer_part, version),
             request=request_part,
             answer=answer_part,
-            received=self._own_proof(records.get(EntryKind.REQUEST_RECEIVED)),
-            acknowledged=self._acknowledgement(records, answer_part),
+            received=received,
+            acknowledged=acknowledged,
             request_body=self._body(request),
             answer_body=self._body(answer),
         )
@@ -147,17 +151,18 @@ class EvidenceExporter:
             return b""
         return None if body is None or len(body) > LARGEST_BODY_IN_BUNDLE else body
 
-    def _directory_proof(self, request: Part, answer: Part) -> dict[str, Any]:
-        """The directory as of the newest head in the bundle."""
+    def _directory_proof(self, request: Part, answer: Part, version: int) -> dict[str, Any]:
+        """What the directory said of all concerned, as of ``version``."""
         fields = [_fields(request), _fields(answer)]
         client = SubsystemId(*fields[0]["x-road-client"].split("/"))
         service = ServiceId(*fields[0]["x-road-service"].split("/"))
         nodes = {each["lienthong-sender"] for each in fields}
         owners = {str(NodeId(*node.split("/")).owner) for node in nodes}
         members = owners | {str(client.member), str(service.provider.member)}
-        heads = [parse_head(part.proof.head) for part in (request, answer)]
-        version = max(head.directory_version for head in heads)
-        return self._directory.proof(sorted(members), sorted(nodes), version)
+        try:
+            return self._directory.proof(sorted(members), sorted(nodes), version)
+        except UnknownDirectoryVersion:  # we missed it; ours still has all keys, dated
+            return self._directory.proof(sorted(members), sorted(nodes))
 
 
 def _fields(part: Part) -> dict[str, str]:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import Engine, delete, insert, select
 
-from lienthong.errors import LedgerForked
+from lienthong.errors import LedgerForked, LedgerUnavailable
 from lienthong.ledger import tables
+from lienthong.ledger.database import reading, writing
 from lienthong.ledger.heads import Head, parse_head
 from lienthong.ledger.merkle import verify_consistency
 from lienthong.ledger.store import milliseconds
@@ -35,7 +37,8 @@ class PeerBook:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        tables.metadata.create_all(engine)
+        with writing(engine) as connection:
+            tables.metadata.create_all(connection)
         self._heads: dict[str, PeerHead] = {}
         self._unsaved: set[str] = set()
         self._lock = threading.Lock()
@@ -76,31 +79,30 @@ class PeerBook:
 
     def forks(self) -> list[tuple[str, str, str]]:
         """Pairs of heads that no single ledger can have: (origin, first, second)."""
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             rows = connection.execute(select(tables.forks)).all()
         return [(row.origin, row.first_head, row.second_head) for row in rows]
 
     def save(self) -> None:
-        """Write heads that are new since the last call."""
+        """Write heads that are new since the last call. Raises LedgerUnavailable."""
         with self._lock:
             unsaved, self._unsaved = self._unsaved, set()
-        if not unsaved:
+        try:
+            self._write([self._heads[origin] for origin in unsaved])
+        except LedgerUnavailable:
+            with self._lock:
+                self._unsaved |= unsaved
+            raise
+
+    def _write(self, peers: list[PeerHead]) -> None:
+        if not peers:
             return
-        with self._engine.begin() as connection:
-            for origin in unsaved:
-                peer = self._heads[origin]
-                connection.execute(
-                    delete(tables.peer_heads).where(tables.peer_heads.c.origin == origin)
-                )
-                connection.execute(
-                    insert(tables.peer_heads).values(
-                        origin=origin,
-                        size=peer.head.size,
-                        head=peer.note,
-                        consistent_size=peer.consistent.size,
-                        consistent_head=peer.consistent_note,
-                    )
-                )
+        origins = [peer.head.origin for peer in peers]
+        with writing(self._engine) as connection:
+            connection.execute(
+                delete(tables.peer_heads).where(tables.peer_heads.c.origin.in_(origins))
+            )
+            connection.execute(insert(tables.peer_heads), [_row(peer) for peer in peers])
 
     def _remember(self, peer: PeerHead) -> None:
         with self._lock:
@@ -108,7 +110,7 @@ class PeerBook:
             self._unsaved.add(peer.head.origin)
 
     def _load(self) -> None:
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             rows = connection.execute(select(tables.peer_heads)).all()
         for row in rows:
             self._heads[row.origin] = PeerHead(
@@ -116,7 +118,7 @@ class PeerBook:
             )
 
     def _report_fork(self, origin: str, first: str, second: str) -> None:
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             connection.execute(
                 delete(tables.forks).where(
                     tables.forks.c.origin == origin,
@@ -133,3 +135,13 @@ class PeerBook:
                 )
             )
         raise LedgerForked(origin=origin)
+
+
+def _row(peer: PeerHead) -> dict[str, Any]:
+    return {
+        "origin": peer.head.origin,
+        "size": peer.head.size,
+        "head": peer.note,
+        "consistent_size": peer.consistent.size,
+        "consistent_head": peer.consistent_note,
+    }

@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import Engine, insert, select
 
 from lienthong.ledger import tables
+from lienthong.ledger.database import reading, writing
 from lienthong.ledger.records import Proof
 from lienthong.ledger.store import milliseconds
 
@@ -20,7 +21,8 @@ class ReceiptStore:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        tables.metadata.create_all(engine)
+        with writing(engine) as connection:
+            tables.metadata.create_all(connection)
 
     def put(self, acknowledged: Iterable[tuple[bytes, Proof]], now: datetime) -> None:
         """Keep acknowledgements; those known already stay as they are."""
@@ -32,7 +34,7 @@ class ReceiptStore:
             }
             for leaf, proof in acknowledged
         }
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             leaves = list(rows)
             for start in range(0, len(leaves), _KEYS_PER_QUERY):
                 part = leaves[start : start + _KEYS_PER_QUERY]
@@ -48,7 +50,7 @@ class ReceiptStore:
 
     def find(self, answer_leaf: bytes) -> bytes | None:
         """The proof (JSON) that an answer was acknowledged, if it came."""
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             return connection.scalar(
                 select(tables.receipts.c.proof).where(tables.receipts.c.answer_leaf == answer_leaf)
             )

@@ -17,10 +17,11 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Engine, delete, insert, or_, select
+from sqlalchemy import Connection, Engine, delete, insert, or_, select, update
 
-from lienthong.errors import RecordNotFound
+from lienthong.errors import LedgerUnavailable, MessageMalformed, RecordNotFound
 from lienthong.ledger import tables
+from lienthong.ledger.database import reading, writing
 from lienthong.ledger.erasure import decode_erased, is_erased
 from lienthong.ledger.heads import parse_time
 from lienthong.ledger.messages import Answer, EventRecord, Request, plain_fields
@@ -28,7 +29,9 @@ from lienthong.ledger.records import Entry, EntryKind, Group, Located
 from lienthong.ledger.store import LedgerStore, from_milliseconds, milliseconds
 
 TOKEN_BYTES = 16
+LONGEST_OUTCOME = 64  # characters, as the table has it
 GROUPS_PER_STEP = 200
+MOST_RECORDS = 1000  # of one exchange; it has four, and one more each time it was asked again
 
 _decode_request = msgspec.json.Decoder(Request).decode
 _decode_answer = msgspec.json.Decoder(Answer).decode
@@ -57,6 +60,7 @@ class LedgerIndex:
         self._engine = engine
         self._store = store
         self._key = key
+        self._begin_progress()
 
     def token(self, kind: str, value: str) -> bytes:
         """Keyed hash under which a ``dossier`` or ``subject`` is found."""
@@ -64,14 +68,14 @@ class LedgerIndex:
 
     def catch_up(self) -> int:
         """Index the groups that are new since the last call; returns how many there were."""
-        done = 0
+        done, place = 0, self._indexed_place()
         pending: list[Group] = []
-        for group in self._store.groups(after_place=self._indexed_place()):
+        for group in self._store.groups(after_place=place):
             pending.append(group)
             if len(pending) == GROUPS_PER_STEP:
-                done += self._index(pending)
-                pending = []
-        return done + self._index(pending)
+                done += self._index(pending, place)
+                place, pending = group.place, []
+        return done + self._index(pending, place)
 
     def search(
         self,
@@ -98,7 +102,7 @@ class LedgerIndex:
             query = query.where(table.c.time_ms >= milliseconds(since))
         if until is not None:
             query = query.where(table.c.time_ms < milliseconds(until))
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             return [_found(row) for row in connection.execute(query)]
 
     def exchange(self, request_id: str) -> list[Found]:
@@ -106,15 +110,24 @@ class LedgerIndex:
 
         Raises RecordNotFound.
         """
-        found = self.search(message=request_id, limit=1000)
+        found = self._of_request(request_id)
+        if not found:  # a client's own id, which it may have used more than once: the newest
+            same = self.search(message=request_id, limit=1)
+            found = self._of_request(same[0].request_id) if same else []
         if not found:
             raise RecordNotFound(name=request_id)
-        newest = found[0].request_id
-        return [record for record in found if record.request_id == newest]
+        return found
+
+    def _of_request(self, request_id: str) -> list[Found]:
+        table = tables.messages
+        query = select(table).where(table.c.request_id == request_id)
+        query = query.order_by(table.c.place.desc(), table.c.entry.desc()).limit(MOST_RECORDS)
+        with reading(self._engine) as connection:
+            return [_found(row) for row in connection.execute(query)]
 
     def forget(self, records: Iterable[Found]) -> None:
         """Drop the keyed hashes under which erased records were found."""
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             for found in records:
                 connection.execute(
                     delete(tables.tokens)
@@ -132,34 +145,53 @@ class LedgerIndex:
         )
 
     def _indexed_place(self) -> int:
-        with self._engine.connect() as connection:
-            value = connection.scalar(
-                select(tables.progress.c.value).where(tables.progress.c.name == "indexed")
-            )
-        return -1 if value is None else int(value)
+        with reading(self._engine) as connection:
+            value = connection.scalar(_INDEXED)
+        if value is None:
+            raise LedgerUnavailable()
+        return int(value)
 
-    def _index(self, groups: list[Group]) -> int:
+    def _begin_progress(self) -> None:
+        """Make the row that says how far the index is, unless it is there."""
+        progress = tables.progress
+        try:
+            with writing(self._engine) as connection:
+                tables.metadata.create_all(connection)
+                if connection.scalar(_INDEXED) is None:
+                    connection.execute(insert(progress).values(name="indexed", value=-1))
+        except LedgerUnavailable:
+            self._indexed_place()  # another process may have been first; if not, this raises
+
+    def _index(self, groups: list[Group], after_place: int) -> int:
         if not groups:
             return 0
         rows: list[dict[str, Any]] = []
         tokens: dict[tuple[bytes, int, int], dict[str, Any]] = {}
         for group in groups:
             for number, entry in enumerate(group.entries):
-                row, values = _row(entry)
+                row, values = _row(entry, group)
                 rows.append({"place": group.place, "entry": number, "kind": entry.kind, **row})
                 for kind, value in values:
                     token = self.token(kind, value)
                     key = (token, group.place, number)
                     tokens[key] = {"token": token, "place": group.place, "entry": number}
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
+            if not _advance(connection, after_place, groups[-1].place):
+                return 0  # another thread or process has indexed these groups meanwhile
             connection.execute(insert(tables.messages), rows)
             if tokens:
                 connection.execute(insert(tables.tokens), list(tokens.values()))
-            connection.execute(delete(tables.progress).where(tables.progress.c.name == "indexed"))
-            connection.execute(
-                insert(tables.progress).values(name="indexed", value=groups[-1].place)
-            )
         return len(groups)
+
+
+_INDEXED = select(tables.progress.c.value).where(tables.progress.c.name == "indexed")
+
+
+def _advance(connection: Connection, before: int, after: int) -> bool:
+    """Take the step from ``before`` to ``after``; False if someone else took it."""
+    progress = tables.progress
+    step = update(progress).where(progress.c.name == "indexed", progress.c.value == before)
+    return connection.execute(step.values(value=after)).rowcount == 1
 
 
 def _is_party(party: str) -> Any:
@@ -174,7 +206,15 @@ def _is_party(party: str) -> Any:
     )
 
 
-def _row(entry: Entry) -> tuple[dict[str, Any], Iterable[tuple[str, str]]]:
+def _row(entry: Entry, group: Group) -> tuple[dict[str, Any], Iterable[tuple[str, str]]]:
+    """What is indexed of an entry; one that cannot be read does not hold up the others."""
+    try:
+        return _readable_row(entry)
+    except (msgspec.MsgspecError, MessageMalformed, ValueError):
+        return _unreadable_row(group), ()
+
+
+def _readable_row(entry: Entry) -> tuple[dict[str, Any], Iterable[tuple[str, str]]]:
     if is_erased(entry.message):
         return _erased_row(entry), ()
     if entry.kind in (EntryKind.REQUEST_SENT, EntryKind.REQUEST_RECEIVED):
@@ -235,10 +275,16 @@ def _event_row(event: EventRecord) -> dict[str, Any]:
         "message_id": "",
         "client": "",
         "service": "",
-        "outcome": event.kind,
+        "outcome": event.kind[:LONGEST_OUTCOME],
         "reason": "",
         "status": 0,
     }
+
+
+def _unreadable_row(group: Group) -> dict[str, Any]:
+    """``ledger verify`` says what is wrong with it."""
+    texts = dict.fromkeys(("request_id", "message_id", "client", "service", "reason"), "")
+    return {"time_ms": milliseconds(group.time), "outcome": "unreadable", "status": 0, **texts}
 
 
 def _found(row: Any) -> Found:

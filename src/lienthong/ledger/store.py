@@ -10,6 +10,7 @@ SQLAlchemy's execution would cost more than the insert (docs/performance.md).
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -17,10 +18,11 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Engine, delete, func, insert, select, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from lienthong.errors import LedgerCorrupt, LedgerUnavailable, RecordNotFound
 from lienthong.ledger import tables
+from lienthong.ledger.database import reading, writing
 from lienthong.ledger.erasure import erased
 from lienthong.ledger.merkle import HASH_BYTES, Frontier
 from lienthong.ledger.records import (
@@ -30,9 +32,11 @@ from lienthong.ledger.records import (
     Group,
     Located,
     place_of,
+    split_hashes,
 )
 
 RECONNECT_SECONDS = 5.0  # time to find out whether a commit whose reply was lost took place
+GROUPS_PURGED_AT_ONCE = 100  # a longer transaction would hold up the writer of new groups
 _DISK_FULL = 13  # SQLITE_FULL: the statement is rolled back, nothing is in doubt
 _BUSY = 5  # SQLITE_BUSY
 
@@ -52,10 +56,12 @@ class LedgerStore:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._sqlite = engine.dialect.name == "sqlite"
-        tables.metadata.create_all(engine)
+        with writing(engine) as connection:
+            tables.metadata.create_all(connection)
         self._insert_group = _compiled(engine, tables.groups)
         self._insert_bodies = _compiled(engine, tables.bodies)
         self._writer: Any = None
+        self._erasing = threading.Lock()  # two erasures in one group must not undo each other
 
     # --- writing -----------------------------------------------------------------------
 
@@ -80,18 +86,11 @@ class LedgerStore:
         self._commit(connection, cursor, group)
 
     def _insert(self, cursor: Any, group: Group) -> None:
-        time_ms = milliseconds(group.time)
-        row = {
-            "place": group.place,
-            "time_ms": time_ms,
-            "root": group.root,
-            "head": group.head,
-            "subtrees": b"".join(group.subtrees),
-            "entries": _encode(group.entries),
-        }
+        row = _group_row(group)
         self._execute(cursor, self._insert_group, row)
         if group.bodies:
-            row = {"place": group.place, "time_ms": time_ms, "bodies": _encode(group.bodies)}
+            bodies = _encode(group.bodies)
+            row = {"place": group.place, "time_ms": row["time_ms"], "bodies": bodies}
             self._execute(cursor, self._insert_bodies, row)
 
     def _execute(self, cursor: Any, statement: tuple[str, list[str]], row: dict[str, Any]) -> None:
@@ -118,14 +117,31 @@ class LedgerStore:
         deadline = time.monotonic() + RECONNECT_SECONDS
         while time.monotonic() < deadline:
             try:
+                taken = self._is_place_taken(group)
                 stored = self._head_at(group.place)
-            except DBAPIError:
+            except LedgerUnavailable:
                 time.sleep(0.2)
                 continue
-            if stored == group.head:
+            if taken and stored == group.head:
                 return
             raise LedgerUnavailable() from error
         raise WriteInDoubt(str(error)) from error
+
+    def _is_place_taken(self, group: Group) -> bool:
+        """Whether the group's place has a row; waits for a transaction that is still ending.
+
+        The lost commit may not have reached its end on the server. To insert the same key
+        again waits for it: a conflict if it took place, none if it was rolled back.
+        """
+        try:
+            with self._engine.connect() as connection, connection.begin() as attempt:
+                connection.execute(insert(tables.groups).values(_group_row(group)))
+                attempt.rollback()
+        except IntegrityError:
+            return True
+        except DBAPIError as error:
+            raise LedgerUnavailable() from error
+        return False
 
     def _writer_connection(self) -> Any:
         if self._writer is None:
@@ -155,7 +171,7 @@ class LedgerStore:
 
     def current_epoch(self) -> int:
         """Number of the newest epoch; opens epoch 0 on first use."""
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             newest = connection.scalar(select(func.max(tables.epochs.c.epoch)))
             if newest is None:
                 connection.execute(insert(tables.epochs).values(_epoch_row(0, "first")))
@@ -165,7 +181,7 @@ class LedgerStore:
     def open_epoch(self, reason: str) -> int:
         """Begin a new tree; the old ones stay as they are."""
         epoch = self.current_epoch() + 1
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             connection.execute(insert(tables.epochs).values(_epoch_row(epoch, reason)))
         return epoch
 
@@ -185,7 +201,7 @@ class LedgerStore:
     def subtree(self, epoch: int, level: int, index: int) -> bytes:
         """Hash of a complete subtree; it lies with the group that closed it."""
         place = place_of(epoch, ((index + 1) << level) - 1)
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             closed = connection.scalar(
                 select(tables.groups.c.subtrees).where(tables.groups.c.place == place)
             )
@@ -195,7 +211,7 @@ class LedgerStore:
         return bytes(found)
 
     def _last_place(self, epoch: int) -> int | None:
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             last: int | None = connection.scalar(
                 select(func.max(tables.groups.c.place)).where(
                     tables.groups.c.place >= place_of(epoch, 0),
@@ -205,7 +221,7 @@ class LedgerStore:
         return last
 
     def _head_at(self, place: int) -> str | None:
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             return connection.scalar(
                 select(tables.groups.c.head).where(tables.groups.c.place == place)
             )
@@ -214,7 +230,7 @@ class LedgerStore:
 
     def group(self, place: int) -> Group:
         """One group with the bodies that are still kept. Raises RecordNotFound."""
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             row = connection.execute(
                 select(tables.groups).where(tables.groups.c.place == place)
             ).first()
@@ -223,64 +239,89 @@ class LedgerStore:
             )
         if row is None:
             raise RecordNotFound(name=place)
-        return _group(row, kept)
+        return read_group(row, kept)
 
     def groups(
-        self, after_place: int = -1, since_ms: int = 0, batch_rows: int = 200
+        self,
+        after_place: int = -1,
+        since_ms: int = 0,
+        batch_rows: int = 200,
+        *,
+        with_bodies: bool = False,
     ) -> Iterator[Group]:
-        """Groups in order of place, without bodies, a batch of rows at a time."""
+        """Groups in order of place, a batch of rows at a time; without bodies unless asked for.
+
+        Raises LedgerCorrupt for a row that cannot be read.
+        """
+        for row, kept in self.rows(after_place, since_ms, batch_rows, with_bodies=with_bodies):
+            yield read_group(row, kept)
+
+    def rows(
+        self,
+        after_place: int = -1,
+        since_ms: int = 0,
+        batch_rows: int = 200,
+        *,
+        with_bodies: bool = False,
+    ) -> Iterator[tuple[Any, bytes | None]]:
+        """The rows behind ``groups``, as they are stored."""
+        columns: list[Any] = [tables.groups, *([tables.bodies.c.bodies] if with_bodies else [])]
+        query: Any = select(*columns).where(tables.groups.c.time_ms >= since_ms)
+        if with_bodies:
+            query = query.outerjoin(tables.bodies, tables.bodies.c.place == tables.groups.c.place)
+        query = query.order_by(tables.groups.c.place).limit(batch_rows)
         while True:
-            with self._engine.connect() as connection:
-                rows = connection.execute(
-                    select(tables.groups)
-                    .where(tables.groups.c.place > after_place)
-                    .where(tables.groups.c.time_ms >= since_ms)
-                    .order_by(tables.groups.c.place)
-                    .limit(batch_rows)
-                ).all()
+            with reading(self._engine) as connection:
+                rows = connection.execute(query.where(tables.groups.c.place > after_place)).all()
             for row in rows:
-                yield _group(row, None)
+                yield row, (row.bodies if with_bodies else None)
             if len(rows) < batch_rows:
                 return
             after_place = rows[-1].place
-
-    def body(self, located: Located) -> bytes | None:
-        """Body of an entry, if it was logged and is still kept."""
-        with self._engine.connect() as connection:
-            kept = connection.scalar(
-                select(tables.bodies.c.bodies).where(tables.bodies.c.place == located.place)
-            )
-        return None if kept is None else _decode_bodies(kept).get(located.index)
 
     # --- erasing -------------------------------------------------------------------------
 
     def purge_bodies(self, before: datetime) -> int:
         """Delete bodies of groups older than ``before``; returns how many groups had any."""
-        with self._engine.begin() as connection:
-            return connection.execute(
-                delete(tables.bodies).where(tables.bodies.c.time_ms < milliseconds(before))
-            ).rowcount
+        old = (
+            select(tables.bodies.c.place)
+            .where(tables.bodies.c.time_ms < milliseconds(before))
+            .limit(GROUPS_PURGED_AT_ONCE)
+        )
+        purged = 0
+        while True:
+            with writing(self._engine) as connection:
+                places = list(connection.scalars(old))
+                connection.execute(delete(tables.bodies).where(tables.bodies.c.place.in_(places)))
+            purged += len(places)
+            if len(places) < GROUPS_PURGED_AT_ONCE:
+                return purged
 
     def erase(self, located: Located, erase_file: Callable[[str], None]) -> None:
         """Erase the contents and the body of one record; its leaf, and so the tree, stays."""
-        group = self.group(located.place)
-        entries = list(group.entries)
-        if entries[located.index].kind is EntryKind.EVENT:
-            return  # a step of an agreement holds no personal data
-        erase_file(entries[located.index].body_file)
-        entries[located.index] = erased(entries[located.index])
-        kept = {i: body for i, body in group.bodies.items() if i != located.index}
-        with self._engine.begin() as connection:
+        with self._erasing:
+            group = self.group(located.place)
+            entry = group.entries[located.index]
+            if entry.kind is EntryKind.EVENT:
+                return  # a step of an agreement holds no personal data
+            erase_file(entry.body_file)
+            entries = list(group.entries)
+            entries[located.index] = erased(entry)
+            kept = {i: body for i, body in group.bodies.items() if i != located.index}
+            self._rewrite(located.place, _encode(tuple(entries)), kept)
+
+    def _rewrite(self, place: int, entries: bytes, kept: dict[int, bytes]) -> None:
+        groups, bodies = tables.groups, tables.bodies
+        with writing(self._engine) as connection:
             connection.execute(
-                update(tables.groups)
-                .where(tables.groups.c.place == located.place)
-                .values(entries=_encode(tuple(entries)))
+                update(groups).where(groups.c.place == place).values(entries=entries)
             )
-            connection.execute(
-                update(tables.bodies)
-                .where(tables.bodies.c.place == located.place)
-                .values(bodies=_encode(kept))
-            )
+            if kept:
+                connection.execute(
+                    update(bodies).where(bodies.c.place == place).values(bodies=_encode(kept))
+                )
+            else:
+                connection.execute(delete(bodies).where(bodies.c.place == place))
 
 
 def milliseconds(moment: datetime) -> int:
@@ -292,23 +333,36 @@ def from_milliseconds(value: int) -> datetime:
     return datetime.fromtimestamp(value // 1000, UTC).replace(microsecond=value % 1000 * 1000)
 
 
+def _group_row(group: Group) -> dict[str, Any]:
+    return {
+        "place": group.place,
+        "time_ms": milliseconds(group.time),
+        "root": group.root,
+        "head": group.head,
+        "subtrees": b"".join(group.subtrees),
+        "entries": _encode(group.entries),
+    }
+
+
 def _epoch_row(epoch: int, reason: str) -> dict[str, Any]:
     return {"epoch": epoch, "opened_ms": milliseconds(datetime.now(UTC)), "reason": reason}
 
 
-def _group(row: Any, kept: bytes | None) -> Group:
-    return Group(
-        epoch=row.place // POSITIONS_PER_EPOCH,
-        position=row.place % POSITIONS_PER_EPOCH,
-        time=from_milliseconds(row.time_ms),
-        root=bytes(row.root),
-        head=row.head,
-        subtrees=tuple(
-            bytes(row.subtrees[i : i + HASH_BYTES]) for i in range(0, len(row.subtrees), HASH_BYTES)
-        ),
-        entries=_decode_entries(row.entries),
-        bodies=_decode_bodies(kept) if kept is not None else {},
-    )
+def read_group(row: Any, kept: bytes | None) -> Group:
+    """A row as a group. Raises LedgerCorrupt."""
+    try:
+        return Group(
+            epoch=row.place // POSITIONS_PER_EPOCH,
+            position=row.place % POSITIONS_PER_EPOCH,
+            time=from_milliseconds(row.time_ms),
+            root=bytes(row.root),
+            head=row.head,
+            subtrees=tuple(split_hashes(bytes(row.subtrees))),
+            entries=_decode_entries(row.entries),
+            bodies=_decode_bodies(kept) if kept is not None else {},
+        )
+    except (msgspec.MsgspecError, TypeError, ValueError, OverflowError) as error:
+        raise LedgerCorrupt(reason=f"the group at {row.place} cannot be read") from error
 
 
 def _compiled(engine: Engine, table: Any) -> tuple[str, list[str]]:
