@@ -271,6 +271,34 @@ def test_follows_the_root_when_it_is_renewed(world: World) -> None:
     again.view.check_fresh(world.clock())
 
 
+def test_a_damaged_copy_is_fetched_again_and_still_no_older_one_is_taken(world: World) -> None:
+    world.agency("G01")
+    old = copy_of(world, "old")
+    world.agency("G15")
+    mirror = world.mirror()
+    mirror.refresh()
+    for damaged in (mirror.site.folder / "metadata").glob("*.bins-*.json"):
+        damaged.write_bytes(b"{}")
+    again = world.mirror()
+    with pytest.raises(DirectoryNotLoaded):
+        _ = again.view
+    with pytest.raises(DirectoryRollback):
+        again.refresh(folder_fetch(old))
+    assert again.refresh() is True
+    assert world.mirror(url="http://127.0.0.1:9").view.member("VN/GOV/G15")
+
+
+def test_peers_are_given_the_public_files_only(world: World) -> None:
+    world.agency("G01")
+    mirror = world.mirror()
+    mirror.refresh()
+    assert mirror.public_file("metadata/timestamp.json")
+    for name in ("alarms.json", "held/2.json", "../directory/keys/root.pem", "metadata/../held"):
+        assert mirror.public_file(name) is None
+    taken = world.mirror("second", url="http://127.0.0.1:9")
+    assert taken.refresh(lambda name, limit: mirror.public_file(name)) is True
+
+
 # --- no quiet change of keys ---------------------------------------------------------
 
 

@@ -26,7 +26,7 @@ from lienthong.errors import (
     RecordInvalid,
     RequestInvalid,
 )
-from lienthong.identity.certificates import Authority, certificate_request, read_chain
+from lienthong.identity.certificates import Authority, certificate_request, fingerprint, read_chain
 from lienthong.identity.identifiers import MemberId, NodeId
 from lienthong.identity.keys import Algorithm, PrivateKey
 from tests.fixtures.directory_world import Agency, World
@@ -136,8 +136,6 @@ def test_issues_a_certificate_for_the_addresses_and_renews_it_in_time(world: Wor
 
 
 def _print(pem: str) -> str:
-    from lienthong.identity.certificates import fingerprint
-
     return fingerprint(read_chain(pem)[0])
 
 
@@ -296,6 +294,13 @@ def test_revoking_twice_publishes_once_and_the_unknown_is_named(world: World) ->
     for kind in ("node", "member", "key", "certificate", "delegation"):
         with pytest.raises(NothingToRevoke, match="VN/GOV/G99"):
             revoke(world.repository, kind, "VN/GOV/G99 VN/GOV/G99/n1", "thử")
+
+
+def test_a_revoked_tls_key_gets_no_certificate(world: World) -> None:
+    agency = world.agency("G01")
+    revoke(world.repository, "key", agency.tls_key.public.key_id, "thử")
+    with pytest.raises(RequestInvalid, match="revoked"):
+        world.approve(agency)
 
 
 def test_signing_anew_keeps_everything_fresh_for_years(world: World) -> None:

@@ -11,11 +11,11 @@ import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from lienthong.directory.fetch import LARGEST_BUNDLE_BYTES
 from lienthong.directory.site import NAME
 from lienthong.errors import DirectoryMalformed
 
 _STEP_BYTES = 1_048_576
+_LARGEST_UNPACKED_BYTES = 2_000_000_000  # read as a stream; more is a decompression bomb
 _LONGEST_LINE = 9_000_000  # a metadata file at its limit and its name
 _EASY_LEVEL = 3  # keys and hashes do not compress; a higher level costs seconds for 2 %
 
@@ -58,7 +58,7 @@ def _unpacked(data: bytes) -> Iterator[bytes]:
             raise DirectoryMalformed(part="bundle.gz", reason="not gzip") from error
         waiting = unpacker.unconsumed_tail
         total += len(block)
-        if total > LARGEST_BUNDLE_BYTES:
+        if total > _LARGEST_UNPACKED_BYTES:
             raise DirectoryMalformed(part="bundle.gz", reason="too large")
         yield block
     if not unpacker.eof:

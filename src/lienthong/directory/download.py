@@ -11,6 +11,7 @@ from lienthong.directory.site import BUNDLE, Site
 from lienthong.errors import DirectoryInconsistent
 
 _WORTH_A_BUNDLE = 64  # records missing; fewer are fetched one by one
+_LARGEST_PREPARED_BYTES = 256_000_000  # metadata from a bundle, held in memory once
 _STEP_FILES = 2_000  # records held in memory before they are written
 
 
@@ -79,8 +80,12 @@ class Source:
     def _metadata_in_bundle(self) -> dict[str, bytes]:
         if not self._bundle:
             return {}
-        return {
-            name: content
-            for name, content in read_bundle(self._bundle)
-            if name.startswith("metadata/")
-        }
+        found: dict[str, bytes] = {}
+        room = _LARGEST_PREPARED_BYTES
+        for name, content in read_bundle(self._bundle):
+            room -= len(content) if name.startswith("metadata/") else 0
+            if room < 0:
+                break
+            if name.startswith("metadata/"):
+                found[name] = content
+        return found

@@ -18,7 +18,7 @@ from lienthong.errors import DirectoryMalformed, DirectoryUnreachable
 
 # Bounds of what a hostile server can make a node hold in memory (TUF specification §5.3).
 LARGEST_METADATA_BYTES = 8_000_000
-LARGEST_BUNDLE_BYTES = 1_000_000_000
+LARGEST_BUNDLE_BYTES = 256_000_000  # compressed; a nation's is 32 MB
 _TIMEOUT_SECONDS = 20.0  # without any progress
 _CHUNK_BYTES = 262_144
 

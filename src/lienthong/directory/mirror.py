@@ -15,6 +15,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,8 @@ from lienthong.directory.download import Source, need
 from lienthong.directory.fetch import LARGEST_METADATA_BYTES, Fetch, fetch_from
 from lienthong.directory.proof import make_proof
 from lienthong.directory.records import Record, parse_record
-from lienthong.directory.site import TIMESTAMP, Site, metadata_name, target_name
-from lienthong.directory.trust import LONG_AGO, Trust
+from lienthong.directory.site import NAME, TIMESTAMP, Site, metadata_name, target_name
+from lienthong.directory.trust import LONG_AGO, Trust, named_snapshot
 from lienthong.directory.view import DirectoryView
 from lienthong.errors import (
     DirectoryError,
@@ -44,6 +45,7 @@ from lienthong.errors import (
 )
 
 _LOG = logging.getLogger("lienthong.directory")
+_MOST_PARSED = 8_192  # records kept in memory over versions; a node has some hundred peers
 _MOST_ROOTS = 256  # at one refresh; an endless chain of roots would keep a node busy for good
 
 
@@ -67,7 +69,7 @@ class DirectoryMirror:
         self._clock = clock
         self._lock = threading.Lock()
         self._alarms = Alarms(self.site)
-        self._records: dict[bytes, Record] = {}
+        self._read_record = lru_cache(_MOST_PARSED)(self._parse_record)
         self._copy: Copy | None = None
         self._held: Held = {}
         self._view: DirectoryView | None = None
@@ -104,6 +106,10 @@ class DirectoryMirror:
                     _LOG.warning("directory not refreshed: %s", error)
                     failure = error
         raise failure
+
+    def public_file(self, name: str) -> bytes | None:
+        """Return a file that peers may take from here, named as on a directory's site."""
+        return self.site.read(name) if NAME.fullmatch(name) else None
 
     def proof(
         self, member_ids: Iterable[str], node_ids: Iterable[str], version: int | None = None
@@ -149,12 +155,8 @@ class DirectoryMirror:
         if self.site.read(name) is None:
             self.site.write_all({name: self.trusted_root})
 
-    def _read_record(self, path: str, digest: bytes) -> Record:
-        record = self._records.get(digest)
-        if record is None:
-            record = parse_record(path, self.site.record(path, digest), self.instance)
-            self._records[digest] = record
-        return record
+    def _parse_record(self, path: str, digest: bytes) -> Record:
+        return parse_record(path, self.site.record(path, digest), self.instance)
 
     # --- from a source ----------------------------------------------------------------
 
@@ -167,22 +169,35 @@ class DirectoryMirror:
         """
         trust = Trust(self.trusted_root, self._now())
         self._advance_root(trust, fetch)
-        if self._copy is not None:
-            trust.recall_timestamp(self._copy.timestamp)
+        known = self._recall_timestamp(trust)
         timestamp = need(fetch, TIMESTAMP, LARGEST_METADATA_BYTES)
         if not trust.offer_timestamp(timestamp):
-            return False
-        if self._copy is not None:
-            trust.recall_snapshot(self._copy.snapshot)
+            if self._copy is not None:
+                return False
+            timestamp = known or timestamp  # the same version, but what is on disk is damaged
+        self._recall_snapshot(trust, known)
         source = Source(self.site, fetch, first=self._copy is None)
         copy = assemble(trust, timestamp, source.metadata, self._copy)
         source.take_records(self._missing(copy))
         held, alarms = self._judged(copy)
         self.site.write_all({**source.taken, held_name(copy.facts.version): encode_held(held)})
+        self._alarms.add(alarms)
         self.site.publish(timestamp, copy.facts.version)
         self._adopt(copy, held)
-        self._alarms.add(alarms)
         return True
+
+    def _recall_timestamp(self, trust: Trust) -> bytes | None:
+        """Set the floor below which no version is taken, even when the copy is damaged."""
+        known = self.site.read(TIMESTAMP)
+        if known is not None:
+            trust.recall_timestamp(known)
+        return known
+
+    def _recall_snapshot(self, trust: Trust, timestamp: bytes | None) -> None:
+        version = named_snapshot(timestamp) if timestamp is not None else None
+        data = self.site.read(metadata_name("snapshot", version)) if version else None
+        if data is not None:
+            trust.recall_snapshot(data)
 
     def _now(self) -> datetime:
         """Return the time, but never one before the directory's: no clock revives the expired."""

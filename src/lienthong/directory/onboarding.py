@@ -126,6 +126,8 @@ def _with_certificate(
     key = request_key(request.certificate_request)
     if key not in _in_force(node.statement.tls_keys, now):
         raise RequestInvalid(reason="the certificate request is for another TLS key")
+    if node.revoked("key", key.key_id) is not None:
+        raise RequestInvalid(reason="the TLS key is revoked")
     chains = {pem: read_chain(pem) for pem in node.certificates}
     valid = [pem for pem, chain in chains.items() if chain[0].not_valid_after_utc > now]
     if request.certificate is not None:

@@ -170,6 +170,15 @@ def index_of(targets: Targets) -> dict[str, bytes]:
         raise DirectoryMalformed(part="targets", reason="no SHA-256") from error
 
 
+def named_snapshot(timestamp: bytes) -> int | None:
+    """Return which snapshot a timestamp names; nothing is verified, only looked up."""
+    try:
+        version = msgspec.json.decode(timestamp)["signed"]["meta"]["snapshot.json"]["version"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return version if isinstance(version, int) else None
+
+
 def _text_field(signed: Any, field: str, part: str) -> str:
     value = signed.unrecognized_fields.get(field)
     if not isinstance(value, str):

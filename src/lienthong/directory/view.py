@@ -115,7 +115,10 @@ class DirectoryView:
         return self._nodes.get(node_id) or self._load_node(node_id)
 
     def members(self) -> Iterator[Member]:
-        """Read all members, in no order; a member whose record is bad is left out."""
+        """Read all members, in no order, for lists; a malformed record is left out.
+
+        Owners' signatures are not checked here: use ``member`` before relying on one.
+        """
         for path in self._index:
             if path.startswith("members/"):
                 try:
@@ -126,7 +129,7 @@ class DirectoryView:
                     yield record
 
     def nodes(self) -> Iterator[Node]:
-        """Read all nodes, in no order; a node whose record is bad is left out."""
+        """Read all nodes, as ``members`` does."""
         for path in self._index:
             if path.startswith("nodes/"):
                 try:
@@ -231,8 +234,9 @@ class DirectoryView:
                 for delegation, revoked in self._delegations_to_known(member.id, node_id)
                 if subsystem.subsystem in delegation.subsystems
             )
-        self._nodes_of[subsystem_id] = tuple(found)
-        return self._nodes_of[subsystem_id]
+        if found:  # names that callers make up must not fill the memory
+            self._nodes_of[subsystem_id] = tuple(found)
+        return tuple(found)
 
     def _delegations_to_known(
         self, member_id: str, node_id: str
@@ -252,7 +256,8 @@ class DirectoryView:
             member.revoked("delegation", node_id) or _NEVER,
         )
         found = tuple((item, revoked) for item in member.delegations if item.node == node_id)
-        self._delegations[member_id, node_id] = found
+        if found:
+            self._delegations[member_id, node_id] = found
         return found
 
     def _find_signing_key(self, node_id: str, key_id: str) -> _SigningKey:
@@ -282,13 +287,14 @@ class DirectoryView:
         if not stated:
             raise CertificateNotAccepted(node=node_id, reason="its key is not the owner's")
         try:
-            check_chain(chain, [read_chain(pem)[0] for pem in self.authorities], at)
+            authorities = [read_chain(pem)[0] for pem in self.authorities]
+            authority = check_chain(chain, authorities, at)
         except InvalidCertificate as error:
             raise CertificateNotAccepted(node=node_id, reason=error.facts["reason"]) from error
         found = _Accepted(
             max(chain[0].not_valid_before_utc, stated[0].valid_from),
             min(
-                *(certificate.not_valid_after_utc for certificate in chain),
+                *(certificate.not_valid_after_utc for certificate in (*chain, authority)),
                 stated[0].valid_until or _NEVER,
                 self._node_revoked(node),
                 node.revoked("certificate", print_) or _NEVER,

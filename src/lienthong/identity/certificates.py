@@ -87,8 +87,8 @@ def fingerprint(certificate: x509.Certificate | bytes) -> str:
 
 def check_chain(
     chain: Sequence[x509.Certificate], authorities: Iterable[x509.Certificate], at: datetime
-) -> None:
-    """Check that ``chain`` leads to one of ``authorities`` and holds at ``at``.
+) -> x509.Certificate:
+    """Check that ``chain`` leads to one of ``authorities``, holds at ``at``; return that one.
 
     1. Every certificate is within its dates.
     2. Each is issued by the next, which may issue certificates.
@@ -107,7 +107,7 @@ def check_chain(
     for authority in authorities:
         if top == authority or _issued(top, authority):
             _check_dates(authority, at)
-            return
+            return authority
     raise InvalidCertificate(name=_subject(top), reason="no approved authority issued it")
 
 
