@@ -11,14 +11,14 @@ from lienthong.exchange.once import Finished
 from lienthong.exchange.wire import encode_json
 from lienthong.exchange.xroad.faults import Fault, Place, fault_response
 from lienthong.ledger.committer import Committed
+from lienthong.ledger.erasure import is_erased
 from lienthong.ledger.merkle import build_levels, inclusion_path
 from lienthong.ledger.messages import (
     ANSWER_COMMITMENTS,
     PROTOCOL_VERSION,
     Answer,
     Request,
-    answer_leaf,
-    check_answer,
+    checked_answer_leaf,
     new_salts,
 )
 from lienthong.ledger.records import CommittedGroup, Entry, EntryKind, Group, Located
@@ -61,13 +61,13 @@ class AnswerWriter:
         """Log and sign an answer; it may be sent when this returns."""
         core = self._core
         answer = self._answer(request, leaf, outcome)
-        check_answer(answer)
+        answer_leaf = checked_answer_leaf(answer)
         json = encode_json(answer)
         body, body_file = await core.bodies.keep(
             outcome.body, mode, request.request_id, "answer-sent"
         )
         committed = await core.committer.record(
-            Entry(EntryKind.ANSWER_SENT, answer_leaf(answer), json, body_file=body_file), body
+            Entry(EntryKind.ANSWER_SENT, answer_leaf, json, body_file=body_file), body
         )
         return Finished(json, committed.proof_json(), outcome.body), committed
 
@@ -111,6 +111,8 @@ class AnswerWriter:
         core = self._core
         group = core.store.group(located.place)
         entry = group.entries[located.index]
+        if is_erased(entry.message):
+            return None
         body = group.bodies.get(located.index)
         kept = core.bodies.open(entry.body_file) if entry.body_file else Body.of(body or b"")
         if kept is None or kept.sha256() != _digest_of(entry.message):

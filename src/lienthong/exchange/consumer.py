@@ -27,6 +27,7 @@ from lienthong.errors import (
     TimedOut,
     TransportError,
     UnknownService,
+    WrongSecurityServer,
 )
 from lienthong.events import log_event
 from lienthong.exchange.clients import ClientRegistry
@@ -48,6 +49,7 @@ from lienthong.exchange.xroad.headers import (
 )
 from lienthong.exchange.xroad.metaservices import ClientList
 from lienthong.exchange.xroad.paths import (
+    LIST_CLIENTS,
     ServiceTarget,
     check_method,
     is_list_clients,
@@ -59,10 +61,8 @@ from lienthong.ledger.messages import (
     REQUEST_COMMITMENTS,
     Request,
     acknowledged_leaf,
-    answer_leaf,
-    check_request,
+    checked_request_leaf,
     new_salts,
-    request_leaf,
 )
 from lienthong.ledger.records import Entry, EntryKind
 from lienthong.transport.client import Address
@@ -132,6 +132,7 @@ class ConsumerEdge:
             raise NodeDraining()
         view = core.view()
         if is_list_clients(request.target):
+            check_method(request.method, LIST_CLIENTS)
             return self._client_list.response(view, request.query, request.header("accept"))
         # (1)
         target = parse_service_target(request.target)
@@ -192,11 +193,13 @@ class ConsumerEdge:
         provider = str(call.target.service.provider)
         wanted = call.xroad.security_server
         nodes = call.view.nodes_of(provider, self._core.clock.now())
-        if wanted is not None:
-            nodes = tuple(node for node in nodes if node == str(wanted))
         if not nodes:
             call.view.member(str(call.target.service.provider.member))  # UnknownMember, if so
             raise UnknownService(service=str(call.target.service))
+        if wanted is not None:
+            nodes = tuple(node for node in nodes if node == str(wanted))
+            if not nodes:
+                raise WrongSecurityServer(node=str(wanted), service=str(call.target.service))
         return nodes
 
     async def _log_request(self, call: _Call, node: str) -> _Sent:
@@ -232,8 +235,7 @@ class ConsumerEdge:
             body_bytes=http.body.size,
             salts=new_salts(REQUEST_COMMITMENTS),
         )
-        check_request(message)
-        leaf = request_leaf(message)
+        leaf = checked_request_leaf(message)
         json = encode_json(message)
         # (5)
         body, body_file = await core.bodies.keep(
@@ -250,14 +252,21 @@ class ConsumerEdge:
         core = self._core
         address = self._address(node, call.view)
         deadline = time.monotonic() + core.settings.service_timeout_seconds
+        failure: TransportError | None = None
         for pause in (*RESEND_PAUSES_SECONDS, None):
             left = deadline - time.monotonic()
             try:
-                return await core.transport.send(address, sent.http, timeout_seconds=max(left, 0.1))
+                response = await core.transport.send(
+                    address, sent.http, timeout_seconds=max(left, 0.1)
+                )
+                if response.status == 200 or failure is None:
+                    return response
+                # An unsigned fault says nothing of what became of the first sending.
+                if response.status < 500:
+                    break
             except ConnectFailed:
-                if pause == RESEND_PAUSES_SECONDS[0]:
+                if failure is None:
                     raise  # nothing of it was ever sent: another node may be asked
-                failure: TransportError | None = None
             except TimedOut as error:
                 raise AnswerInDoubt(request_id=sent.message.request_id) from error
             except TransportError as error:
@@ -299,8 +308,9 @@ class ConsumerEdge:
         view.check_delegation(
             str(call.target.service.provider.member), answer.sender, core.clock.now()
         )
-        leaf = answer_leaf(answer)
+        leaf = signed.leaf
         head = core.checker.check(signed.proof, leaf, answer.sender, view)
+        core.check_live(head, view)
         core.see_head(head, signed.proof.head)
         if answer.body_bytes != response.body.size or answer.body != response.body.sha256():
             raise DigestMismatch(request_id=message.request_id)

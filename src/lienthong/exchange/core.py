@@ -120,14 +120,29 @@ class Core:
             sent = parse_time(text)
         except ValueError as error:
             raise MessageExpired(time=text[:30], reason="not a time") from error
+        self._check_age(sent, what)
+        return sent
+
+    def _check_age(self, sent: datetime, what: str) -> None:
         now = self.clock.now()
         skew = timedelta(seconds=self.settings.clock_skew_seconds)
         lifetime = timedelta(seconds=self.settings.message_lifetime_seconds)
         if sent > now + skew:
-            raise MessageExpired(time=text, reason=f"{what} is from the future")
+            raise MessageExpired(time=format_time(sent), reason=f"{what} is from the future")
         if sent < now - lifetime - skew:
-            raise MessageExpired(time=text, reason=f"{what} is too old")
-        return sent
+            raise MessageExpired(time=format_time(sent), reason=f"{what} is too old")
+
+    def check_live(self, head: Head, view: DirectoryView) -> None:
+        """Refuse a proof that was made with a key that no longer counts, or long ago.
+
+        The time in a head is its signer's word: whoever holds a revoked key would write one
+        from before the revocation. What comes over the wire must count today as well;
+        evidence, which is judged as of its day, does not come this way.
+
+        Raises MessageExpired, KeyRevoked, KeyNotValid.
+        """
+        self._check_age(head.time, "the head")
+        view.signing_key(head.node, head.key_id, self.clock.now())
 
     def see_head(self, head: Head, note: str) -> None:
         """Remember another node's head; a fork is reported and refused."""

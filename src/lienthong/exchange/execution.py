@@ -18,7 +18,7 @@ from lienthong.events import log_event
 from lienthong.exchange.answers import Outcome, fault_outcome
 from lienthong.exchange.core import Core
 from lienthong.exchange.services import Service, ServiceRegistry
-from lienthong.exchange.xroad.faults import Fault, Place
+from lienthong.exchange.xroad.faults import Fault, Place, language_of
 from lienthong.exchange.xroad.headers import service_headers
 from lienthong.exchange.xroad.metaservices import (
     Endpoint,
@@ -163,11 +163,16 @@ class Execution:
             reason=str(error),
         )
         self._core.observer.refused("provider", error.code)
-        fault = Fault.of(error, Place.PROVIDER, error_id, self._core.settings.language)
-        accept = dict(request.headers).get("accept")
+        headers = dict(request.headers)
+        language = language_of(headers.get("accept-language"), self._core.settings.language)
+        fault = Fault.of(error, Place.PROVIDER, error_id, language)
         outcome = "failed" if error.status >= 500 else "refused"
         return fault_outcome(
-            self._core, fault, outcome, accept, str(error.facts.get("agreement", ""))
+            self._core,
+            fault,
+            outcome,
+            headers.get("accept"),
+            str(error.facts.get("agreement", "")),
         )
 
 

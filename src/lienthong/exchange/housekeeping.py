@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
@@ -23,6 +24,8 @@ from lienthong.transport.client import Address
 from lienthong.transport.messages import Body, Request, Response
 
 INDEX_SECONDS = 2.0
+BUSY_REQUESTS = 8  # running at once: then the index waits, up to the time below
+LONGEST_INDEX_LAG_SECONDS = 120.0
 PURGE_SECONDS = 3600.0
 PEER_TIMEOUT_SECONDS = 20.0
 LARGEST_PROOF_BODY = 65_536
@@ -37,6 +40,7 @@ class Housekeeping:
         self._core = core
         self._index = index
         self._tasks: list[asyncio.Task[None]] = []
+        self._indexed = time.monotonic()
 
     def start(self) -> None:
         settings = self._core.settings
@@ -86,7 +90,12 @@ class Housekeeping:
         await asyncio.get_running_loop().run_in_executor(None, core.peers.save)
 
     async def index_ledger(self) -> None:
+        """Bring the search index up to date, in quiet moments: searches catch up by themselves."""
+        busy = self._core.in_flight > BUSY_REQUESTS
+        if busy and time.monotonic() < self._indexed + LONGEST_INDEX_LAG_SECONDS:
+            return
         await asyncio.get_running_loop().run_in_executor(None, self._index.catch_up)
+        self._indexed = time.monotonic()
 
     async def purge_bodies(self) -> None:
         """Delete bodies older than the setting; hashes stay."""

@@ -109,7 +109,9 @@ class PeerEdge:
             raise MessageMalformed(reason="receipts") from error
         taken = 0
         for receipt in parcel:
-            head, acknowledged = check_receipt(receipt, sender, core.checker, core.directory.view)
+            view = core.directory.view
+            head, acknowledged = check_receipt(receipt, sender, core.checker, view)
+            view.signing_key(sender, head.key_id, core.clock.now())  # see Core.check_live
             core.see_head(head, receipt.head)
             loop = asyncio.get_running_loop()
             await loop.run_in_executor(None, self._receipts.put, acknowledged, core.clock.now())

@@ -35,7 +35,7 @@ from lienthong.exchange.once import Done, Finished, InDoubt, OnceRegister
 from lienthong.exchange.wire import Signed, message_headers, read_request
 from lienthong.exchange.xroad.faults import language_of
 from lienthong.identity.identifiers import NodeId, ServiceId, SubsystemId
-from lienthong.ledger.messages import Request, received_leaf, request_leaf
+from lienthong.ledger.messages import Request, received_leaf
 from lienthong.ledger.records import Entry, EntryKind
 from lienthong.transport.messages import Request as HttpRequest
 from lienthong.transport.messages import Response as HttpResponse
@@ -80,8 +80,9 @@ class ProviderEdge:
         request: Request = signed.message
         self._check_sender(request, http, view)  # (2), (3)
         # (4)
-        leaf = request_leaf(request)
+        leaf = signed.leaf
         head = core.checker.check(signed.proof, leaf, request.sender, view)
+        core.check_live(head, view)
         core.see_head(head, signed.proof.head)
         core.check_time(request.time, "the request")  # (5)
         # (6)

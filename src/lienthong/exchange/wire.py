@@ -22,8 +22,8 @@ from lienthong.ledger.messages import (
     PROTOCOL_VERSION,
     Answer,
     Request,
-    check_answer,
-    check_request,
+    checked_answer_leaf,
+    checked_request_leaf,
 )
 from lienthong.ledger.proofs import LARGEST_PROOF, decode_proof
 from lienthong.ledger.records import Proof
@@ -51,12 +51,13 @@ _decode_answer = msgspec.json.Decoder(Answer).decode
 
 
 class Signed(NamedTuple):
-    """A message as it came: what it says, its own bytes, and its sender's proof."""
+    """A message as it came: what it says, its own bytes, its sender's proof, its leaf."""
 
     message: Any
     json: bytes
     proof: Proof
     proof_json: bytes
+    leaf: bytes
 
 
 def message_headers(message: bytes, proof: bytes) -> Headers:
@@ -74,9 +75,9 @@ def read_request(request: HttpRequest) -> Signed:
     """
     json = _header(request.header(MESSAGE_HEADER), LARGEST_MESSAGE)
     proof = _header(request.header(PROOF_HEADER), LARGEST_PROOF)
-    signed = Signed(_decoded(_decode_request, json), json, _decoded(decode_proof, proof), proof)
-    check_request(signed.message)
-    return signed
+    message = _decoded(_decode_request, json)
+    leaf = checked_request_leaf(message)
+    return Signed(message, json, _decoded(decode_proof, proof), proof, leaf)
 
 
 def read_answer(response: HttpResponse) -> Signed:
@@ -86,9 +87,9 @@ def read_answer(response: HttpResponse) -> Signed:
     """
     json = _header(response.header(MESSAGE_HEADER), LARGEST_MESSAGE)
     proof = _header(response.header(PROOF_HEADER), LARGEST_PROOF)
-    signed = Signed(_decoded(_decode_answer, json), json, _decoded(decode_proof, proof), proof)
-    check_answer(signed.message)
-    return signed
+    message = _decoded(_decode_answer, json)
+    leaf = checked_answer_leaf(message)
+    return Signed(message, json, _decoded(decode_proof, proof), proof, leaf)
 
 
 def _header(value: str | None, limit: int) -> bytes:

@@ -6,6 +6,7 @@ content = EvidenceExporter(...).export("9f1c…")       # bytes of a bundle, JSO
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -33,6 +34,7 @@ from lienthong.ledger.records import CommittedGroup, EntryKind, Group, Located, 
 from lienthong.ledger.search import LedgerIndex
 from lienthong.ledger.store import LedgerStore
 
+CLOCK_TOLERANCE = timedelta(hours=1)  # a receipt is stored after the answer, by our own clock
 LARGEST_BODY_IN_BUNDLE = 16 * 1024 * 1024  # bytes
 
 ReadBodyFile = Callable[[str], bytes | None]
@@ -137,7 +139,13 @@ class EvidenceExporter:
         leaf = answer_leaf(answer.answer) if answer.answer is not None else None
         if leaf is None and answer.erased is not None:
             leaf = message_leaf(answer.erased, ANSWER_COMMITMENTS)
-        proof = None if leaf is None else self._receipts.find(leaf)
+        proof = (
+            None
+            if leaf is None
+            else self._receipts.find(
+                leaf, since=parse_head(answer.proof.head).time - CLOCK_TOLERANCE
+            )
+        )
         return None if proof is None else decode_proof(proof)
 
     def _body(self, record: _Record) -> bytes | None:

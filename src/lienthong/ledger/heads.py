@@ -77,9 +77,7 @@ def _encoded(node: str) -> str:
 
 def format_time(moment: datetime) -> str:
     """UTC with milliseconds, the one time form of the protocol: ``2026-11-23T07:00:00.123Z``."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + (
-        f"{moment.microsecond // 1000:03d}Z"
-    )
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 def parse_time(text: str) -> datetime:

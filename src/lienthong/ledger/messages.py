@@ -241,13 +241,19 @@ def event_leaf(event: EventRecord) -> bytes:
 
 
 def check_request(request: Request) -> None:
-    """Refuse a request whose lines could be read in two ways. Raises MessageMalformed.
+    """Refuse a request whose lines could be read in two ways. Raises MessageMalformed."""
+    checked_request_leaf(request)
+
+
+def checked_request_leaf(request: Request) -> bytes:
+    """The leaf of a request whose lines can be read in one way only. Raises MessageMalformed.
 
     A line break inside a value would let one signed text stand for two different messages.
     """
     _check_version(request.version)
-    _check_lines(request_lines(request), REQUEST_LINES, request.time)
-    line, user, dossier, subjects, headers, _ = request_contents(request)
+    lines, contents = request_lines(request), request_contents(request)
+    _check_lines(lines, REQUEST_LINES, request.time)
+    line, user, dossier, subjects, headers, _ = contents
     if line.count("\n") != 2 or "\n" in user or "\n" in dossier:
         raise MessageMalformed(reason="line break in the request line, user or dossier")
     if subjects.count("\n") != max(len(request.subjects) - 1, 0):
@@ -255,15 +261,23 @@ def check_request(request: Request) -> None:
     if _BREAKS.search(line + user + dossier + subjects):
         raise MessageMalformed(reason="control character in a field of the request")
     _check_headers(request.headers, headers)
+    return leaf_of(lines, commitments(contents, request.salts))
 
 
 def check_answer(answer: Answer) -> None:
     """Refuse an answer whose lines could be read in two ways. Raises MessageMalformed."""
+    checked_answer_leaf(answer)
+
+
+def checked_answer_leaf(answer: Answer) -> bytes:
+    """The leaf of an answer whose lines can be read in one way only. Raises MessageMalformed."""
     _check_version(answer.version)
-    _check_lines(answer_lines(answer), ANSWER_LINES, answer.time)
+    lines, contents = answer_lines(answer), answer_contents(answer)
+    _check_lines(lines, ANSWER_LINES, answer.time)
     if answer.outcome not in OUTCOMES:
         raise MessageMalformed(reason="unknown outcome")
-    _check_headers(answer.headers, answer_contents(answer)[1])
+    _check_headers(answer.headers, contents[1])
+    return leaf_of(lines, commitments(contents, answer.salts))
 
 
 def plain_fields(lines: str) -> dict[str, str]:

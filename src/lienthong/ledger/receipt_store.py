@@ -1,19 +1,28 @@
-"""Acknowledgements of our answers, as other nodes proved them."""
+"""Acknowledgements of our answers, as other nodes proved them.
+
+One row holds all acknowledgements of one group: at a thousand answers a second a row each would
+cost more than the answers themselves. Who looks one up knows about when it must have come.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 
 import msgspec
 from sqlalchemy import Engine, insert, select
 
 from lienthong.ledger import tables
 from lienthong.ledger.database import reading, writing
+from lienthong.ledger.merkle import HASH_BYTES
 from lienthong.ledger.records import Proof
 from lienthong.ledger.store import milliseconds
 
-_KEYS_PER_QUERY = 500  # bound parameters of one statement
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+_ROWS_AT_ONCE = 500
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(tuple[Proof, ...]).decode
 
 
 class ReceiptStore:
@@ -25,32 +34,37 @@ class ReceiptStore:
             tables.metadata.create_all(connection)
 
     def put(self, acknowledged: Iterable[tuple[bytes, Proof]], now: datetime) -> None:
-        """Keep acknowledgements; those known already stay as they are."""
-        rows = {
-            leaf: {
-                "answer_leaf": leaf,
-                "proof": msgspec.json.encode(proof),
-                "time_ms": milliseconds(now),
-            }
-            for leaf, proof in acknowledged
+        """Keep acknowledgements; of several for one answer the first counts."""
+        pairs = list(acknowledged)
+        if not pairs:
+            return
+        row = {
+            "time_ms": milliseconds(now),
+            "answers": b"".join([leaf for leaf, _ in pairs]),
+            "proofs": _encode(tuple([proof for _, proof in pairs])),
         }
         with writing(self._engine) as connection:
-            leaves = list(rows)
-            for start in range(0, len(leaves), _KEYS_PER_QUERY):
-                part = leaves[start : start + _KEYS_PER_QUERY]
-                known = connection.scalars(
-                    select(tables.receipts.c.answer_leaf).where(
-                        tables.receipts.c.answer_leaf.in_(part)
-                    )
-                )
-                for leaf in known:
-                    rows.pop(bytes(leaf), None)
-            if rows:
-                connection.execute(insert(tables.receipts), list(rows.values()))
+            connection.execute(insert(tables.receipts).values(row))
 
-    def find(self, answer_leaf: bytes) -> bytes | None:
-        """The proof (JSON) that an answer was acknowledged, if it came."""
+    def find(self, answer_leaf: bytes, since: datetime = _BEGINNING) -> bytes | None:
+        """The proof (JSON) that an answer was acknowledged, if it came after ``since``."""
+        table = tables.receipts
+        query = select(table.c.answers, table.c.proofs).where(
+            table.c.time_ms >= milliseconds(since)
+        )
+        query = query.order_by(table.c.time_ms, table.c.id)
         with reading(self._engine) as connection:
-            return connection.scalar(
-                select(tables.receipts.c.proof).where(tables.receipts.c.answer_leaf == answer_leaf)
-            )
+            rows = connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(query)
+            for row in rows:
+                place = _place(row.answers, answer_leaf)
+                if place is not None:
+                    return msgspec.json.encode(_decode(row.proofs)[place])
+        return None
+
+
+def _place(answers: bytes, leaf: bytes) -> int | None:
+    """Which of the leaves joined in ``answers`` this is; a match across two does not count."""
+    start = answers.find(leaf)
+    while start >= 0 and start % HASH_BYTES:
+        start = answers.find(leaf, start + 1)
+    return None if start < 0 else start // HASH_BYTES

@@ -110,7 +110,9 @@ forks = Table(
 receipts = Table(
     "ledger_receipts",
     metadata,
-    Column("answer_leaf", LargeBinary(32), primary_key=True),
-    Column("proof", LargeBinary, nullable=False),
+    Column("id", Integer, primary_key=True),
     Column("time_ms", BigInteger, nullable=False),
+    Column("answers", LargeBinary, nullable=False),  # leaves acknowledged, 32 bytes each
+    Column("proofs", LargeBinary, nullable=False),  # msgpack of tuple[Proof, …], same order
 )
+Index("ledger_receipts_time", receipts.c.time_ms)
