@@ -746,6 +746,12 @@ class UnknownInstance(
     """The clients of an instance were asked for that this node does not belong to."""
 
 
+class WrongSecurityServer(
+    MessageError, code="xroad.wrong_security_server", status=404, xroad="InvalidSecurityServer"
+):
+    """X-Road-Security-Server names a node that does not answer for the service."""
+
+
 class ReservedServiceCode(MessageError, code="xroad.reserved_service_code"):
     """A service would take the name of a metaservice."""
 
@@ -845,6 +851,12 @@ class TlsFailed(TransportError, code="transport.tls_failed", xroad="SslAuthentic
 
 class PeerClosed(TransportError, code="transport.peer_closed", xroad="NetworkError"):
     """A peer or service closed the connection before its answer was complete."""
+
+
+class ClosedAfterHandshake(
+    PeerClosed, code="transport.closed_after_handshake", xroad="SslAuthenticationFailed"
+):
+    """A peer closed a new TLS connection without a word; mostly it refused our certificate."""
 
 
 class TimedOut(TransportError, code="transport.timed_out", status=504, xroad="NetworkError"):

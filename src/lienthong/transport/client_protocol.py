@@ -10,6 +10,7 @@ from collections.abc import Callable
 import httptools
 
 from lienthong.errors import (
+    ClosedAfterHandshake,
     PeerClosed,
     ResponseMalformed,
     ResponseTooLarge,
@@ -36,7 +37,9 @@ class ClientProtocol(HttpProtocol):
         "_answer",
         "_body_started",
         "_finishing",
+        "_head",
         "_head_bytes",
+        "_heard",
         "_limits",
         "_lost",
         "_method",
@@ -71,7 +74,9 @@ class ClientProtocol(HttpProtocol):
         self._method = ""
         self._reason = b""
         self._status = 0
+        self._head: tuple[Headers, dict[str, str]] = ([], {})
         self._head_bytes = 0
+        self._heard = False  # whether the peer has said anything at all
         self._body_started = False
         self._until_close = False
         self._reading_paused = False
@@ -143,7 +148,8 @@ class ClientProtocol(HttpProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the running request with an error that says why."""
-        self.failure = PeerClosed(address=self._address)
+        silent = self.connection.secure and not self._heard
+        self.failure = (ClosedAfterHandshake if silent else PeerClosed)(address=self._address)
         if isinstance(exc, ssl.SSLError):
             self.failure = TlsFailed(address=self._address, reason=exc.reason or str(exc))
         if self._until_close and self._body_started and exc is None:
@@ -159,6 +165,7 @@ class ClientProtocol(HttpProtocol):
         if self._answer is None or self._finishing is not None:
             self._transport.abort()
             return
+        self._heard = True
         chunks_before = len(self._intake.chunks)
         self._head_bytes += len(data)
         try:
@@ -188,10 +195,11 @@ class ClientProtocol(HttpProtocol):
         if self._status < 200:
             return
         limits = self._limits
-        headers = self._headers
+        headers, self._headers = self._headers, []  # what comes after these are trailers
         if len(headers) > limits.header_count:
             raise self._too_large(limits.head_bytes)
         index = dict(headers)
+        self._head = headers, index
         self._until_close = False
         if "content-length" in index:
             if int(index["content-length"]) > limits.body_bytes and self._method != "HEAD":
@@ -244,7 +252,9 @@ class ClientProtocol(HttpProtocol):
             self._spill()
 
     def _complete(self, reusable: bool) -> None:
-        headers, self._headers = self._headers, []
+        headers, index = self._head
+        if self._headers:
+            self._headers.clear()
         reason, self._reason = self._reason, b""
         self._head_bytes = 0
         self._body_started = False
@@ -255,6 +265,7 @@ class ClientProtocol(HttpProtocol):
             EMPTY_BODY if isinstance(body, Unfinished) else body,
             reason.decode("latin-1"),
             self.connection,
+            index,
         )
         if isinstance(body, Unfinished):
             self._finishing = self._loop.create_task(self._finish(response, body, reusable))

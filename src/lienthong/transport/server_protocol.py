@@ -25,6 +25,7 @@ from lienthong.errors import (
     HttpMethodNotSupported,
     HttpVersionNotSupported,
     RequestTooSlow,
+    RequestUnsendable,
     SpoolFailed,
     TargetTooLong,
     TooManyConnections,
@@ -182,7 +183,8 @@ class ServerProtocol(HttpProtocol):
         target = self._url.decode("latin-1")
         version = self._parser.get_http_version()
         self._url = b""
-        if self._head_bytes + self._received_bytes > limits.head_bytes or len(headers) > 64:
+        received_bytes = self._head_bytes + self._received_bytes  # and perhaps some of the body
+        if received_bytes > limits.head_bytes or len(headers) > limits.header_count:
             self._check_size(target, headers)
         if len(target) > limits.target_bytes:
             raise TargetTooLong(limit_bytes=limits.target_bytes)
@@ -332,11 +334,8 @@ class ServerProtocol(HttpProtocol):
                 if self._resumed is not None:
                     await self._drained()
                 self._finish(closing or self._half_closed)
-        except TransportError as error:
-            self._write_refusal(error)
-        except Exception:
-            log.exception("request handler failed", extra={"method": request.method})
-            self._write_refusal(HandlerFailed())
+        except Exception as error:
+            self._write_failure(error)
         finally:
             if request.body.path is not None:
                 request.body.discard()
@@ -357,6 +356,14 @@ class ServerProtocol(HttpProtocol):
             self._transport.write(head)
             return False
         return True
+
+    def _write_failure(self, error: Exception) -> None:
+        """Answer for a handler that raised; what it raised is for the log only."""
+        if isinstance(error, TransportError) and not isinstance(error, RequestUnsendable):
+            self._write_refusal(error)
+        else:
+            log.error("request handler failed", exc_info=error)
+            self._write_refusal(HandlerFailed())
 
     def _finish(self, closing: bool) -> None:
         if closing:

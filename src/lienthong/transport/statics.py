@@ -46,7 +46,6 @@ def static_files(folder: Path) -> Handler:
 
 
 class _StaticFiles:
-
     def __init__(self, folder: Path) -> None:
         self._folder = folder.resolve()
         self._cache: OrderedDict[_Version, _Entry] = OrderedDict()
