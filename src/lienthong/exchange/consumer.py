@@ -79,7 +79,6 @@ _OWN_FIELDS = frozenset(
         "x-road-issue",
         "x-road-represented-party",
         "x-road-request-id",
-        "x-road-security-server",
         "lienthong-purpose",
     }
 )
