@@ -18,7 +18,8 @@ from pathlib import Path
 from lienthong.errors import ListenFailed, TransportError
 from lienthong.transport.limits import Limits
 from lienthong.transport.messages import Connection, Handler, Response, json_response
-from lienthong.transport.server_protocol import Listener, ServerProtocol
+from lienthong.transport.request_reader import Listener
+from lienthong.transport.server_protocol import ServerProtocol
 
 __all__ = ["Handler", "Limits", "Server", "serve"]
 
