@@ -97,9 +97,7 @@ def test_tells_an_error_in_json_with_an_id_that_stands_in_the_log(pair: Pair) ->
 
 @pytest.mark.parametrize("accept", ["text/xml", "application/xml", "text/*", "a/b, text/xml;q=0.5"])
 def test_tells_an_error_in_xml_when_the_client_accepts_it(pair: Pair, accept: str) -> None:
-    answer = pair.consumer.call(
-        "GET", f"{INSTANCE}/GOV/G99/x/y", "/z", headers={"Accept": accept}
-    )
+    answer = pair.consumer.call("GET", f"{INSTANCE}/GOV/G99/x/y", "/z", headers={"Accept": accept})
     assert "xml" in answer.headers["content-type"]
     assert "utf-8" in answer.headers["content-type"].lower()
     root = ElementTree.fromstring(answer.body)

@@ -66,9 +66,8 @@ class AnswerWriter:
         body, body_file = await core.bodies.keep(
             outcome.body, mode, request.request_id, "answer-sent"
         )
-        committed = await core.committer.record(
-            Entry(EntryKind.ANSWER_SENT, answer_leaf, json, body_file=body_file), body
-        )
+        entry = Entry(EntryKind.ANSWER_SENT, answer_leaf, json, body_file=body_file)
+        committed = await core.committer.record(core.kept(entry, mode), body)
         return Finished(json, committed.proof_json(), outcome.body), committed
 
     def _answer(self, request: Request, leaf: bytes, outcome: Outcome) -> Answer:
@@ -98,7 +97,7 @@ class AnswerWriter:
         error = AnswerInDoubt(request_id=request.request_id)
         fault = Fault.of(error, Place.PROVIDER, request.request_id, self._core.settings.language)
         outcome = fault_outcome(self._core, fault, "in-doubt", None)
-        finished, _ = await self.write(request, leaf, outcome, "none")
+        finished, _ = await self.write(request, leaf, outcome, "metadata")
         return finished
 
     async def again(self, located: Located, request: Request, leaf: bytes) -> Finished:

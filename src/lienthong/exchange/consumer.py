@@ -59,6 +59,7 @@ from lienthong.exchange.xroad.request_hash import request_hash, request_header_p
 from lienthong.ledger.messages import (
     PROTOCOL_VERSION,
     REQUEST_COMMITMENTS,
+    Answer,
     Request,
     acknowledged_leaf,
     checked_request_leaf,
@@ -70,6 +71,8 @@ from lienthong.transport.messages import Request as HttpRequest
 from lienthong.transport.messages import Response as HttpResponse
 
 RESEND_PAUSES_SECONDS = (0.05, 0.2, 0.5, 1.0, 2.0)
+# The provider's node gives up first, so that its signed word arrives and not our doubt.
+ANSWER_MARGIN_SECONDS = 5.0
 # Fields of the message of their own: they are committed to apart from the other headers.
 _OWN_FIELDS = frozenset(
     {
@@ -95,6 +98,34 @@ class _Call(NamedTuple):
     view: DirectoryView
 
 
+def _log_answer(request: Request, answer: Answer) -> None:
+    log_event(
+        logger,
+        logging.INFO,
+        "exchange.answered",
+        role="consumer",
+        request_id=request.request_id,
+        message_id=request.message_id,
+        client=request.client,
+        service=request.service,
+        outcome=answer.outcome,
+        reason=answer.reason,
+        status=answer.status,
+    )
+
+
+def _log_failure(request: Request, error: Exception) -> None:
+    log_event(
+        logger,
+        logging.WARNING,
+        "exchange.failed",
+        request_id=request.request_id,
+        message_id=request.message_id,
+        node=request.receiver,
+        reason=str(error),
+    )
+
+
 class _Sent(NamedTuple):
     """A request that is in the ledger."""
 
@@ -118,8 +149,16 @@ class ConsumerEdge:
         started = time.perf_counter()
         try:
             return await self._answer(request, started)
-        except PeerFault as fault:
-            return self._fault_response(request, fault.fault)
+        except PeerFault as error:
+            fault = error.fault
+            log_event(
+                logger,
+                logging.WARNING,
+                "exchange.refused_by_peer",
+                error_id=fault.detail,
+                code=fault.code,
+            )
+            return self._fault_response(request, fault)
         except LienthongError as error:
             return self._refuse(request, error)
         finally:
@@ -172,6 +211,7 @@ class ConsumerEdge:
             sent = await self._log_request(call, node)
             try:
                 response = await self._send(call, sent, node)
+                answer = await self._take_answer(call, sent, response)
             except ConnectFailed as error:
                 log_event(
                     logger,
@@ -183,7 +223,10 @@ class ConsumerEdge:
                 )
                 failure = error
                 continue
-            answer = await self._take_answer(call, sent, response)
+            except (LienthongError, PeerFault) as error:
+                _log_failure(sent.message, error)
+                raise
+            _log_answer(sent.message, answer.message)
             return sent, answer, response
         raise NodeUnreachable(service=str(call.target.service)) from failure
 
@@ -240,9 +283,9 @@ class ConsumerEdge:
         body, body_file = await core.bodies.keep(
             http.body, core.settings.log_bodies, message.request_id, "request-sent"
         )
-        committed = await core.committer.record(
-            Entry(EntryKind.REQUEST_SENT, leaf, json, body_file=body_file), body
-        )
+        entry = Entry(EntryKind.REQUEST_SENT, leaf, json, body_file=body_file)
+        mode = core.settings.log_bodies
+        committed = await core.committer.record(core.kept(entry, mode, message), body)
         headers = message_headers(json, committed.proof_json())
         return _Sent(message, leaf, HttpRequest("POST", MESSAGE_PATH, headers, http.body))
 
@@ -250,7 +293,8 @@ class ConsumerEdge:
         # (6) The same signed message each time: the provider's node knows its id.
         core = self._core
         address = self._address(node, call.view)
-        deadline = time.monotonic() + core.settings.service_timeout_seconds
+        patience = core.settings.service_timeout_seconds + ANSWER_MARGIN_SECONDS
+        deadline = time.monotonic() + patience
         failure: TransportError | None = None
         for pause in (*RESEND_PAUSES_SECONDS, None):
             left = deadline - time.monotonic()
@@ -317,16 +361,14 @@ class ConsumerEdge:
         body, body_file = await core.bodies.keep(
             response.body, core.settings.log_bodies, message.request_id, "answer-received"
         )
-        committed = await core.committer.record(
-            Entry(
-                EntryKind.ANSWER_RECEIVED,
-                acknowledged_leaf(leaf),
-                signed.json,
-                signed.proof_json,
-                body_file,
-            ),
-            body,
+        entry = Entry(
+            EntryKind.ANSWER_RECEIVED,
+            acknowledged_leaf(leaf),
+            signed.json,
+            signed.proof_json,
+            body_file,
         )
+        committed = await core.committer.record(core.kept(entry, core.settings.log_bodies), body)
         core.receipts.owe(answer.sender, committed, leaf)
         return signed
 

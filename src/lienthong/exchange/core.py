@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
+
+import msgspec
 
 from lienthong.directory.view import DirectoryView
 from lienthong.errors import ForeignMessage, LedgerForked, LienthongError, MessageExpired
@@ -15,9 +18,12 @@ from lienthong.exchange.bodies import BodyKeeper
 from lienthong.exchange.receipts import ReceiptsOwed
 from lienthong.ledger.clock import Clock
 from lienthong.ledger.committer import Committer
+from lienthong.ledger.erasure import erased
 from lienthong.ledger.heads import Head, format_time, parse_time
+from lienthong.ledger.messages import Request
 from lienthong.ledger.peers import PeerBook
 from lienthong.ledger.proofs import ProofChecker
+from lienthong.ledger.records import Entry
 from lienthong.ledger.store import LedgerStore
 from lienthong.settings import Settings
 from lienthong.transport.client import Transport
@@ -55,6 +61,10 @@ class NullObserver:
         return None
 
 
+def _no_tokens(request: Request) -> tuple[bytes, ...]:
+    return ()
+
+
 @dataclass(slots=True)
 class Core:
     """The parts of one running node that its edges work with."""
@@ -73,6 +83,7 @@ class Core:
     observer: Observer = field(default_factory=NullObserver)
     draining: bool = False
     in_flight: int = 0
+    tokens_of: Callable[[Request], tuple[bytes, ...]] = _no_tokens
     _bound: dict[Connection, tuple[str, DirectoryView, float]] = field(default_factory=dict)
 
     def view(self) -> DirectoryView:
@@ -97,6 +108,16 @@ class Core:
     def now_text(self) -> str:
         """The node's time in the protocol's form."""
         return format_time(self.clock.now())
+
+    def kept(self, entry: Entry, mode: str, request: Request | None = None) -> Entry:
+        """The entry as the ledger is to keep it: in mode ``none`` commitments without contents.
+
+        A request is still found by dossier and citizen then, through keyed hashes.
+        """
+        if mode != "none":
+            return entry
+        tokens = () if request is None else self.tokens_of(request)
+        return msgspec.structs.replace(erased(entry), tokens=tokens)
 
     def check_peer(self, connection: Connection, node: str, view: DirectoryView) -> None:
         """Check that the TLS peer is ``node`` by the directory; kept for a minute a connection.

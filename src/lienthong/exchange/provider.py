@@ -142,16 +142,14 @@ class ProviderEdge:
             body, body_file = await core.bodies.keep(
                 http.body, mode, request.request_id, "request-received"
             )
-            await core.committer.record(
-                Entry(
-                    EntryKind.REQUEST_RECEIVED,
-                    received_leaf(leaf),
-                    signed.json,
-                    signed.proof_json,
-                    body_file,
-                ),
-                body,
+            entry = Entry(
+                EntryKind.REQUEST_RECEIVED,
+                received_leaf(leaf),
+                signed.json,
+                signed.proof_json,
+                body_file,
             )
+            await core.committer.record(core.kept(entry, mode, request), body)
         except BaseException:
             self._once.abandon(request.request_id)  # nothing was executed
             raise
@@ -163,6 +161,19 @@ class ProviderEdge:
         except BaseException:
             self._once.doubt(request.request_id)
             raise
+        log_event(
+            logger,
+            logging.INFO,
+            "exchange.answered",
+            role="provider",
+            request_id=request.request_id,
+            message_id=request.message_id,
+            client=request.client,
+            service=request.service,
+            outcome=outcome.outcome,
+            reason=outcome.reason,
+            status=outcome.status,
+        )
         core.observer.exchanged(
             "provider",
             request.service if outcome.known_service else "unknown",

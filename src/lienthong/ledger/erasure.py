@@ -68,7 +68,7 @@ def erased(entry: Entry, keep: Sequence[str] = ()) -> Entry:
     else:
         remaining = _erase(entry, keep)
     json = msgspec.json.encode(remaining)
-    return msgspec.structs.replace(entry, message=json, body_file="")
+    return msgspec.structs.replace(entry, message=json, body_file="", tokens=())
 
 
 def _erase(entry: Entry, keep: Sequence[str]) -> Erased:

@@ -29,6 +29,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
 
     ``proof`` is the *other* node's proof for a message received; it is empty for our own,
     whose proof is the group in which the entry lies. ``body_file`` names a spooled body.
+    ``tokens`` are the keyed hashes to find it by, where the message was never kept in clear.
     """
 
     kind: EntryKind
@@ -36,6 +37,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     message: bytes
     proof: bytes = b""
     body_file: str = ""
+    tokens: tuple[bytes, ...] = ()
 
 
 class Group(msgspec.Struct, frozen=True):

@@ -66,6 +66,10 @@ class LedgerIndex:
         """Keyed hash under which a ``dossier`` or ``subject`` is found."""
         return hmac.digest(self._key, f"{kind}\0{value}".encode(), "sha256")[:TOKEN_BYTES]
 
+    def tokens_of(self, request: Request) -> tuple[bytes, ...]:
+        """All keyed hashes under which a request is found."""
+        return tuple([self.token(kind, value) for kind, value in _values(request)])
+
     def catch_up(self) -> int:
         """Index the groups that are new since the last call; returns how many there were."""
         done, place = 0, self._indexed_place()
@@ -171,8 +175,7 @@ class LedgerIndex:
             for number, entry in enumerate(group.entries):
                 row, values = _row(entry, group)
                 rows.append({"place": group.place, "entry": number, "kind": entry.kind, **row})
-                for kind, value in values:
-                    token = self.token(kind, value)
+                for token in (*(self.token(*value) for value in values), *entry.tokens):
                     key = (token, group.place, number)
                     tokens[key] = {"token": token, "place": group.place, "entry": number}
         with writing(self._engine) as connection:
@@ -219,13 +222,15 @@ def _readable_row(entry: Entry) -> tuple[dict[str, Any], Iterable[tuple[str, str
         return _erased_row(entry), ()
     if entry.kind in (EntryKind.REQUEST_SENT, EntryKind.REQUEST_RECEIVED):
         request = _decode_request(entry.message)
-        values = [("subject", subject) for subject in request.subjects]
-        if request.dossier:
-            values.append(("dossier", request.dossier))
-        return _request_row(request), values
+        return _request_row(request), _values(request)
     if entry.kind is EntryKind.EVENT:
         return _event_row(_decode_event(entry.message)), ()
     return _answer_row(_decode_answer(entry.message)), ()
+
+
+def _values(request: Request) -> list[tuple[str, str]]:
+    values = [("subject", subject) for subject in request.subjects]
+    return [*values, ("dossier", request.dossier)] if request.dossier else values
 
 
 def _request_row(request: Request) -> dict[str, Any]:

@@ -26,8 +26,6 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 MOST_CHILDREN = 2000
 _OTHER = "other"
 _EXCHANGE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
-_SYNC_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1)
-_GROUP_RECORDS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 _Metric = TypeVar("_Metric", Counter, Histogram, Gauge)
 
@@ -93,19 +91,14 @@ class NodeMetrics:
         ProcessCollector(registry=self.registry)
 
     def _add_ledger_metrics(self) -> None:
-        self.group_records = Histogram(
-            "lienthong_ledger_group_records",
-            "Records in one durable group",
-            buckets=_GROUP_RECORDS,
-            registry=self.registry,
-        )
-        self.group_seconds = Histogram(
-            "lienthong_ledger_group_seconds",
-            "Time to sign a group and bring it to disk",
-            buckets=_SYNC_SECONDS,
-            registry=self.registry,
-        )
         self.tree_size = self._gauge("lienthong_ledger_tree_size", "Groups in the ledger's tree")
+        self.records = self._gauge(
+            "lienthong_ledger_records_since_start",
+            "Records that this process brought to disk; over the groups: records to a sync",
+        )
+        self.groups = self._gauge(
+            "lienthong_ledger_groups_since_start", "Groups that this process brought to disk"
+        )
 
     def _add_directory_metrics(self) -> None:
         self.directory_version = self._gauge(

@@ -50,7 +50,7 @@ from lienthong.node.administration import Administration
 from lienthong.node.link import NodeLink
 from lienthong.node.listeners import Listeners
 from lienthong.node.metrics import NodeMetrics
-from lienthong.node.observer import MetricsObserver
+from lienthong.node.observer import MetricsObserver, watch
 from lienthong.node.services import offered
 from lienthong.node.state import StateFolder
 from lienthong.node.store import NodeStore
@@ -167,7 +167,9 @@ class Node:
             bodies=BodyKeeper(self.state.bodies),
             receipts=ReceiptsOwed(),
             observer=MetricsObserver(self.metrics),
+            tokens_of=self.index.tokens_of,
         )
+        watch(self)
         self.once = OnceRegister(self.core.remembered)
         self.agreements = AgreementService(
             AgreementStore(self.engine),
@@ -214,7 +216,10 @@ class Node:
         )
 
     async def follow_directory(self) -> None:
-        if await self.trust.refresh():
+        newer = await self.trust.refresh()
+        if self.trust.last_error is not None:
+            self.metrics.directory_failures.inc()
+        if newer:
             self.clock.raise_floor(self.trust.view.published)
             self.trust.follow_directory()
             self.pool.check_connections(self.core.still_good)

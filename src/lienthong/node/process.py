@@ -13,7 +13,7 @@ import uvloop
 
 from lienthong.errors import ConfigurationError
 from lienthong.events import log_event
-from lienthong.node.log import start_logging
+from lienthong.node.log import LogWriter, start_logging
 from lienthong.node.node import Node
 from lienthong.node.state import StateFolder
 from lienthong.settings import Settings, load_settings
@@ -31,16 +31,17 @@ def run(folder: Path) -> None:
     settings = load_settings(state.settings, os.environ)
     if not settings.directory_url:
         raise ConfigurationError(reason="directory_url is not set")
-    with start_logging(settings.log_level, node=identity.node):
-        uvloop.run(_serve(state, settings))
+    with start_logging(settings.log_level, node=identity.node) as writer:
+        uvloop.run(_serve(state, settings, writer))
 
 
-async def _serve(state: StateFolder, settings: Settings) -> None:
+async def _serve(state: StateFolder, settings: Settings, writer: LogWriter) -> None:
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     node = Node(state, settings)
+    node.metrics.log_lines_dropped.set_function(lambda: writer.dropped)
     starting = asyncio.create_task(node.start(), name="start")
     waiting = asyncio.create_task(stopping.wait(), name="stop")
     await asyncio.wait({starting, waiting}, return_when=asyncio.FIRST_COMPLETED)
