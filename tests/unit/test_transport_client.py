@@ -507,6 +507,23 @@ def test_large_bodies_pass_through_files_both_ways(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("framing", [b"Content-Length: 2000000\r\nConnection: close\r\n", b""])
+def test_a_large_response_is_whole_although_the_peer_closes_after_it(
+    tmp_path: Path, framing: bytes
+) -> None:
+    async def main() -> None:
+        async with raw_server(saying(OK + framing + b"\r\n" + b"x" * 2_000_000)) as port:
+            limits = PoolLimits(spool_threshold_bytes=1000)
+            pool = ConnectionPool(limits=limits, spool_folder=tmp_path)
+            for _ in range(5):
+                response = await send(pool, port, GET)
+                assert response.body.read() == b"x" * 2_000_000
+                response.body.discard()
+
+    run(main())
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_early_refusal_ends_the_sending_of_a_large_body(tmp_path: Path) -> None:
     async def main() -> None:
         async with serving(limits=Limits(body_bytes=10)) as server:

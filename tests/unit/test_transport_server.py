@@ -469,6 +469,19 @@ def test_deletes_the_spool_file_of_a_client_that_goes_away(tmp_path: Path) -> No
     run(asyncio.wait_for(main(), 20))
 
 
+def test_cuts_the_connection_when_a_file_vanishes_under_a_response(tmp_path: Path) -> None:
+    file = tmp_path / "large"
+    file.write_bytes(b"x" * 100)
+
+    async def vanishing(request: Request) -> Response:
+        body = Body.of_file(file)
+        file.unlink()
+        return Response(200, [], body)
+
+    answer = ask(post(b""), handler=vanishing)
+    assert len(STATUS_LINE.findall(answer)) <= 1
+
+
 def test_says_so_when_the_disk_takes_no_body(tmp_path: Path) -> None:
     limits = Limits(spool_threshold_bytes=1000)
     gone = tmp_path / "gone"

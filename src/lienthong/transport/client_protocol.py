@@ -154,7 +154,7 @@ class ClientProtocol(HttpProtocol):
             self.failure = TlsFailed(address=self._address, reason=exc.reason or str(exc))
         if self._until_close and self._body_started and exc is None:
             self._complete(reusable=False)
-        else:
+        elif self._finishing is None:  # else the response is complete, only not yet in its file
             self._fail(self.failure)
         self._intake.abandon()
         self.resume_writing()

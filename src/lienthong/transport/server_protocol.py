@@ -108,9 +108,8 @@ class ServerProtocol(RequestReader):
             response = await self._listener.handler(request)
             closing = closing or self._half_closed or self._listener.draining
             if not self._transport.is_closing():
-                complete = self._write_response(request.method, response, closing)
-                if not complete and not await self._send_file(response.body):
-                    self._transport.abort()
+                if not self._write_response(request.method, response, closing):
+                    await self._write_file(response.body)
                 if self._resumed is not None:
                     await self._drained()
                 self._finish(closing or self._half_closed)
@@ -136,6 +135,16 @@ class ServerProtocol(RequestReader):
             self._transport.write(head)
             return False
         return True
+
+    async def _write_file(self, body: Body) -> None:
+        """Send a body from its file, or cut the connection: its head is already out."""
+        try:
+            complete = await self._send_file(body)
+        except OSError as error:
+            log.error("response body cannot be read", exc_info=error)
+            complete = False
+        if not complete:
+            self._transport.abort()
 
     def _write_failure(self, error: Exception) -> None:
         """Answer for a handler that raised; what it raised is for the log only."""
