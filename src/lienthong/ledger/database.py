@@ -34,8 +34,8 @@ def open_database(url: str) -> Engine:
         url = "postgresql+psycopg://" + url.removeprefix("postgresql://")
     try:
         engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
-    except ArgumentError as error:
-        raise ConfigurationError(reason="database: not an SQLAlchemy address") from error
+    except (ArgumentError, ImportError) as error:
+        raise ConfigurationError(reason="database: not sqlite:///… or postgresql://…") from error
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
     elif engine.dialect.name == "postgresql":
@@ -80,6 +80,9 @@ def _prepare_postgresql(connection: Any, _record: Any) -> None:
     with connection.cursor() as cursor:
         fsync = cursor.execute("SHOW fsync").fetchone()[0]
         cursor.execute("SET synchronous_commit TO on")
+        # A transaction whose client is gone must not hold up the ledger's next place for long.
+        cursor.execute(f"SET lock_timeout TO {BUSY_TIMEOUT_MS}")
+        cursor.execute(f"SET idle_in_transaction_session_timeout TO {BUSY_TIMEOUT_MS}")
     connection.commit()
     if fsync != "on":
         raise ConfigurationError(reason="database: the PostgreSQL server runs with fsync off")
