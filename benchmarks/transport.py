@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import socket
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from benchmarks.certificates import write_certificates
 from benchmarks.form import alternate, median, print_line
 from benchmarks.hops import Result, measure
 from benchmarks.nginx import NginxHops, find_nginx, json_of_size
+from lienthong.node.process import GC_THRESHOLDS
 from lienthong.transport.client import Address, ConnectionPool
 from lienthong.transport.messages import Request, Response
 from lienthong.transport.server import serve
@@ -100,6 +102,9 @@ async def run_hop(role: str, port: int, target: int, folder: Path) -> None:
         return await pool.send(address, request, timeout_seconds=60)
 
     tls = incoming if role == "second" else None
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)  # as a node does
     await serve(forward, "127.0.0.1", port, tls=tls, spool_folder=folder)
     await asyncio.Event().wait()
 
