@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from lienthong.demo.processes import free_ports
+from tests.fixtures.database_servers import PostgresqlServer
 from tests.fixtures.federation import Federation, TestNode
 from tests.fixtures.people import CONTRACT_TEXT, store_in_sql
 from tests.fixtures.recording_service import RecordingService
@@ -59,11 +61,16 @@ class Pair:
         return self.provider.service_id(code)
 
 
-def make_pair(folder: Path, service: RecordingService) -> Pair:
-    """Build and start the two nodes; the caller closes ``federation``."""
+Settings = dict[str, str]
+
+
+def make_pair(
+    folder: Path, service: RecordingService, consuming: Settings, providing: Settings
+) -> Pair:
+    """Build and start two nodes with these settings; the caller closes ``federation``."""
     federation = Federation(folder)
-    consumer = federation.node("H37", subsystem="motcua")
-    provider = federation.node("G01", subsystem="dancu")
+    consumer = federation.node("H37", subsystem="motcua", **consuming)
+    provider = federation.node("G01", subsystem="dancu", **providing)
     contract = folder / "nguoi.odcs.yaml"
     contract.write_text(CONTRACT_TEXT, encoding="utf-8")
     source = store_in_sql(f"sqlite:///{folder / 'dancu.db'}")
@@ -84,6 +91,35 @@ def make_pair(folder: Path, service: RecordingService) -> Pair:
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     """One pair for all tests that leave its nodes as they are."""
     with RecordingService() as service:
-        built = make_pair(tmp_path_factory.mktemp("f"), service)
+        built = make_pair(tmp_path_factory.mktemp("f"), service, {}, {})
+        with built.federation:
+            yield built
+
+
+@pytest.fixture(scope="session")
+def https_port() -> int:
+    """Where the consumer of ``unusual`` takes HTTPS."""
+    return free_ports(1)[0]
+
+
+@pytest.fixture(scope="session")
+def unusual(
+    tmp_path_factory: pytest.TempPathFactory,
+    postgresql_server: PostgresqlServer,
+    https_port: int,
+) -> Iterator[Pair]:
+    """A pair whose settings are not the usual ones; tests may stop and start its nodes.
+
+    The consumer takes HTTPS, spells errors as X-Road 7.8 and keeps commitments only; the
+    provider's ledger lies in PostgreSQL.
+    """
+    consuming = {
+        "client_https_listen": f"127.0.0.1:{https_port}",
+        "error_spelling": "snake",
+        "log_bodies": "none",
+    }
+    providing = {"database": postgresql_server.create_database()}
+    with RecordingService() as service:
+        built = make_pair(tmp_path_factory.mktemp("u"), service, consuming, providing)
         with built.federation:
             yield built

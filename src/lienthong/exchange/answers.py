@@ -41,11 +41,9 @@ class Outcome:
     known_service: bool = field(default=True)
 
 
-def fault_outcome(
-    core: Core, fault: Fault, outcome: str, accept: str | None, agreement: str = ""
-) -> Outcome:
-    """An outcome whose content is an X-Road fault."""
-    response = fault_response(fault, accept or DEFAULT_ACCEPT, core.settings.error_spelling)
+def fault_outcome(fault: Fault, outcome: str, accept: str | None, agreement: str = "") -> Outcome:
+    """An outcome whose content is an X-Road fault; the consumer's node spells it its own way."""
+    response = fault_response(fault, accept or DEFAULT_ACCEPT, "camel")
     return Outcome(outcome, response.status, response.headers, response.body, fault.code, agreement)
 
 
@@ -96,7 +94,7 @@ class AnswerWriter:
         """A signed statement that nobody knows whether the request was executed."""
         error = AnswerInDoubt(request_id=request.request_id)
         fault = Fault.of(error, Place.PROVIDER, request.request_id, self._core.settings.language)
-        outcome = fault_outcome(self._core, fault, "in-doubt", None)
+        outcome = fault_outcome(fault, "in-doubt", None)
         finished, _ = await self.write(request, leaf, outcome, "metadata")
         return finished
 

@@ -41,7 +41,13 @@ from lienthong.exchange.wire import (
     message_headers,
     read_answer,
 )
-from lienthong.exchange.xroad.faults import Fault, Place, fault_response, language_of
+from lienthong.exchange.xroad.faults import (
+    Fault,
+    Place,
+    fault_response,
+    language_of,
+    respelled_fault,
+)
 from lienthong.exchange.xroad.headers import (
     XRoadHeaders,
     request_headers,
@@ -182,8 +188,11 @@ class ConsumerEdge:
         # (3) – (8)
         sent, answer, response = await self._exchange(call)
         # (9)
+        shown = list(answer.message.headers), response.body
+        if answer.message.outcome != "answered":
+            shown = respelled_fault(*shown, core.settings.error_spelling)
         headers = response_headers(
-            list(answer.message.headers),
+            shown[0],
             xroad,
             target.service,
             sent.message.request_id,
@@ -197,7 +206,7 @@ class ConsumerEdge:
             response.body.size,
             request.body.size,
         )
-        return HttpResponse(answer.message.status, headers, response.body)
+        return HttpResponse(answer.message.status, headers, shown[1])
 
     def _request_hash(self, call: _Call, request_id: str) -> str:
         headers = request_headers(call.http.headers, call.xroad, request_id)

@@ -168,7 +168,6 @@ class Execution:
         fault = Fault.of(error, Place.PROVIDER, error_id, language)
         outcome = "failed" if error.status >= 500 else "refused"
         return fault_outcome(
-            self._core,
             fault,
             outcome,
             headers.get("accept"),

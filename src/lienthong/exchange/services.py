@@ -17,7 +17,7 @@ BodyLogging = Literal["full", "metadata", "none"]
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One service. Exactly one of ``data`` and ``relay`` is set.
+    """One service. Exactly one of ``data`` and ``relay`` is set, neither before it is opened.
 
     ``bodies`` says what the ledger keeps: ``full`` the bodies, ``metadata`` everything but
     them, ``none`` in addition no headers, user or query in clear (their commitments stay).
@@ -34,6 +34,10 @@ class Service:
     openapi: bytes = b""
     openapi_type: str = "application/json"
     endpoints: tuple[Endpoint, ...] = field(default_factory=tuple)
+
+    @property
+    def opened(self) -> bool:
+        return self.data is not None or self.relay is not None
 
     @property
     def description(self) -> ServiceDescription:

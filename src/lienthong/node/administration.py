@@ -23,6 +23,8 @@ from lienthong.node.store import ClientDefinition, ServiceDefinition
 if TYPE_CHECKING:
     from lienthong.node.node import Node
 
+AWAY = "nguồn dữ liệu chưa sẵn sàng · the source is not ready"
+
 logger = logging.getLogger("lienthong.node.administration")
 
 
@@ -36,19 +38,33 @@ class Administration:
         self._lock = asyncio.Lock()
 
     async def load(self) -> None:
-        """Open what is stored. A service whose source is away is left out and said so."""
+        """Open what is stored. A service whose source is away is off until it is back."""
         store = self._node.node_store
         for client in await asyncio.to_thread(store.clients):
             self._clients[client.subsystem] = client
             self._node.clients.put(client.system)
         for definition in await asyncio.to_thread(store.services):
             self._definitions[definition.id] = definition
-            try:
-                self._node.services.put(await self._open(definition))
-            except LienthongError as error:
-                log_event(
-                    logger, logging.ERROR, "service.not_opened", id=definition.id, reason=str(error)
-                )
+            self._node.services.put(Service(definition.id, enabled=False, notice=AWAY))
+        await self.open_missing()
+
+    async def open_missing(self) -> None:
+        """Try again to open the services whose sources were away."""
+        async with self._lock:
+            for definition in self.services():
+                service = self._node.services.get(definition.id)
+                if service is None or service.opened:
+                    continue
+                try:
+                    self._node.services.put(await self._open(definition))
+                except LienthongError as error:
+                    log_event(
+                        logger,
+                        logging.ERROR,
+                        "service.not_opened",
+                        id=definition.id,
+                        reason=str(error),
+                    )
 
     async def add_service(self, definition: ServiceDefinition) -> Service:
         """Open, store and offer a service; replaces one of the same id.

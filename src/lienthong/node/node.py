@@ -63,6 +63,7 @@ from lienthong.transport.tls import client_context
 SOURCE_THREADS = 16
 USAGE_SECONDS = 5.0
 DELIVERY_SECONDS = 5.0
+REOPEN_SECONDS = 5.0
 
 logger = logging.getLogger("lienthong.node")
 
@@ -108,6 +109,7 @@ class Node:
         self.housekeeping.start()
         self._repeat("directory", self.settings.directory_refresh_seconds, self.follow_directory)
         self._repeat("usage", USAGE_SECONDS, self._save_usage)
+        self._repeat("services", REOPEN_SECONDS, self.administration.open_missing)
         self._repeat("deliveries", DELIVERY_SECONDS, self._deliver_agreements)
         self.started = True
         log_event(logger, logging.INFO, "node.started", **self.listeners.addresses())

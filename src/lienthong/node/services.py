@@ -66,7 +66,7 @@ def _relay(definition: ServiceDefinition, transport: Transport) -> Service:
 
 def offered(service: Service | None) -> OfferedService | None:
     """What an agreement about this service may contain."""
-    if service is None:
+    if service is None or not service.opened:
         return None
     if service.data is None:
         return OfferedService(Kind.RELAY)

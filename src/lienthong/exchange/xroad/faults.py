@@ -26,11 +26,12 @@ from lxml import etree
 
 from lienthong.errors import LienthongError, MalformedFault
 from lienthong.exchange.xroad.xml import xml_bytes, xml_text
-from lienthong.transport.messages import Body, Response
+from lienthong.transport.messages import Body, Headers, Response
 
 _TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*){1,7}")
 _CODE = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
 _DETAIL = re.compile(r"[\x21-\x7e]{1,100}")
+LARGEST_FAULT_BYTES = 65_536
 LONGEST_MESSAGE = 4096  # characters; a peer's text is shown to people, not stored without end
 _XML_TYPES = {
     "text/xml": "text/xml",
@@ -102,6 +103,16 @@ def fault_response(fault: Fault, accept: str | None, spelling: str) -> Response:
     ]
     body = render(_FaultBody(kind, xml_text(fault.message), fault.detail))
     return Response(status=fault.status, headers=headers, body=Body.of(body))
+
+
+def respelled_fault(headers: Headers, body: Body, spelling: str) -> tuple[Headers, Body]:
+    """Spell a fault of another node, which is signed in the first form, for this node's clients."""
+    kind = dict(headers).get("x-road-error", "")
+    if spelling == "camel" or not kind or body.size > LARGEST_FAULT_BYTES:
+        return headers, body
+    other = snake_spelling(kind)
+    spelled = [(name, other if name == "x-road-error" else value) for name, value in headers]
+    return spelled, Body.of(body.read().replace(kind.encode(), other.encode(), 1))
 
 
 def _as_json(body: _FaultBody) -> bytes:
