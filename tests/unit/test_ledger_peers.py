@@ -282,3 +282,20 @@ def test_a_receipt_proves_that_an_answer_was_received(
         check_receipt(other, CONSUMER_NODE, ProofChecker(), country.view())
     with pytest.raises(ProofInvalid):
         check_receipt(receipt, PROVIDER_NODE, ProofChecker(), country.view())
+
+
+def test_receipts_that_could_not_be_delivered_go_with_the_next(provider: LedgerNode) -> None:
+    owed = ReceiptsOwed()
+    leaves = [bytes([number]) * 32 for number in range(3)]
+    for leaf, committed in zip(leaves, provider.record(event(i) for i in range(3)), strict=True):
+        owed.owe("node", committed, leaf)
+    parcel = owed.take("node")
+    owed.give_back("node", parcel)
+    assert owed.nodes() == ["node"]
+    (again,) = provider.record([event(9)])
+    owed.owe("node", again, bytes(32))
+    (new, old) = owed.take("node")
+    assert [leaf for _, leaf in old.answers] == leaves
+    assert new.answers == ((0, bytes(32)),)
+    assert owed.nodes() == []
+    assert owed.take("node") == []

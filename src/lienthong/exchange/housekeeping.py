@@ -67,6 +67,7 @@ class Housekeeping:
             try:
                 await self._call(node, "POST", wire.RECEIPTS_PATH, msgspec.json.encode(parcel))
             except LienthongError as error:
+                core.receipts.give_back(node, parcel)
                 log_event(
                     logger, logging.WARNING, "receipts.not_delivered", node=node, reason=str(error)
                 )

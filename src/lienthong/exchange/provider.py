@@ -19,6 +19,7 @@ import uuid
 
 from lienthong.directory.view import DirectoryView
 from lienthong.errors import (
+    AnswerInDoubt,
     DigestMismatch,
     ForeignMessage,
     InvalidIdentifier,
@@ -31,7 +32,7 @@ from lienthong.exchange.answers import AnswerWriter, Outcome
 from lienthong.exchange.core import Core
 from lienthong.exchange.execution import Execution
 from lienthong.exchange.faults import peer_fault_response
-from lienthong.exchange.once import Done, Finished, InDoubt, OnceRegister
+from lienthong.exchange.once import Done, Finished, InDoubt, OnceRegister, Running
 from lienthong.exchange.wire import Signed, message_headers, read_request
 from lienthong.exchange.xroad.faults import language_of
 from lienthong.identity.identifiers import NodeId, ServiceId, SubsystemId
@@ -96,7 +97,7 @@ class ProviderEdge:
             return self._recent(request) or await self._answers.again(known.located, request, leaf)
         if isinstance(known, InDoubt):
             return await self._answers.in_doubt(request, leaf)
-        return await asyncio.shield(known.answer)
+        return await _same_answer(known, request)
 
     def _recent(self, request: Request) -> Finished | None:
         return self._once.recent(request.request_id)
@@ -158,6 +159,9 @@ class ProviderEdge:
             outcome = await self._execution.run(request, http)
             # (11)
             finished = await self._finish(request, leaf, outcome, mode)
+        except LienthongError as error:  # it was executed, so "nothing was sent" would be untrue
+            self._once.doubt(request.request_id)
+            raise AnswerInDoubt(request_id=request.request_id) from error
         except BaseException:
             self._once.doubt(request.request_id)
             raise
@@ -208,3 +212,13 @@ class ProviderEdge:
         )
         language = language_of(http.header("accept-language"), self._core.settings.language)
         return peer_fault_response(error, error_id, language)
+
+
+async def _same_answer(running: Running, request: Request) -> Finished:
+    """Wait for the execution that runs already. Raises AnswerInDoubt when it has no answer."""
+    try:
+        return await asyncio.shield(running.answer)
+    except asyncio.CancelledError:
+        if running.answer.cancelled():  # not we: the execution was given up
+            raise AnswerInDoubt(request_id=request.request_id) from None
+        raise

@@ -14,7 +14,7 @@ import msgspec
 
 from lienthong.directory.view import DirectoryView
 from lienthong.errors import MessageMalformed, ProofInvalid
-from lienthong.ledger.committer import Committed
+from lienthong.ledger.committer import LARGEST_GROUP, Committed
 from lienthong.ledger.heads import Head
 from lienthong.ledger.merkle import HASH_BYTES, build_levels, path_in
 from lienthong.ledger.messages import acknowledged_leaf
@@ -22,7 +22,7 @@ from lienthong.ledger.proofs import ProofChecker
 from lienthong.ledger.records import CommittedGroup, Proof, split_hashes
 
 MOST_OWED = 100_000  # a peer that is away for long costs memory only up to here
-MOST_GROUPS_A_PARCEL = 200
+MOST_GROUPS_A_PARCEL = 100  # of the largest groups they make 10 MB
 LARGEST_PARCEL = 16 * 1024 * 1024
 
 
@@ -31,7 +31,7 @@ class GroupReceipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     head: Annotated[str, msgspec.Meta(max_length=8192)]
     tree: bytes
-    leaves: Annotated[bytes, msgspec.Meta(min_length=32)]
+    leaves: Annotated[bytes, msgspec.Meta(min_length=32, max_length=32 * LARGEST_GROUP)]
     answers: Annotated[tuple[tuple[int, bytes], ...], msgspec.Meta(max_length=1024)]
 
 
@@ -50,6 +50,7 @@ class ReceiptsOwed:
 
     def __init__(self) -> None:
         self._owed: dict[str, dict[CommittedGroup, list[tuple[int, bytes]]]] = {}
+        self._returned: dict[str, list[GroupReceipt]] = {}
         self._count = 0
 
     def owe(self, node: str, committed: Committed, answer_leaf: bytes) -> None:
@@ -59,7 +60,8 @@ class ReceiptsOwed:
             groups.setdefault(committed.group, []).append((committed.index, answer_leaf))
 
     def nodes(self) -> list[str]:
-        return [node for node, groups in self._owed.items() if groups]
+        waiting = [node for node, groups in self._owed.items() if groups]
+        return list(dict.fromkeys([*waiting, *self._returned]))
 
     def take(self, node: str) -> list[GroupReceipt]:
         """Take what is owed to ``node``, at most one parcel."""
@@ -68,7 +70,7 @@ class ReceiptsOwed:
         for group, answers in taken:
             del groups[group]
             self._count -= len(answers)
-        return [
+        receipts = [
             GroupReceipt(
                 head=group.head,
                 tree=b"".join(group.tree_path),
@@ -77,6 +79,21 @@ class ReceiptsOwed:
             )
             for group, answers in taken
         ]
+        return receipts + self._take_returned(node, MOST_GROUPS_A_PARCEL - len(receipts))
+
+    def give_back(self, node: str, parcel: list[GroupReceipt]) -> None:
+        """A parcel could not be delivered: it goes with a later one."""
+        for receipt in parcel:
+            if self._count < MOST_OWED:
+                self._count += len(receipt.answers)
+                self._returned.setdefault(node, []).append(receipt)
+
+    def _take_returned(self, node: str, most: int) -> list[GroupReceipt]:
+        waiting = self._returned.pop(node, [])
+        if waiting[most:]:
+            self._returned[node] = waiting[most:]
+        self._count -= sum(len(receipt.answers) for receipt in waiting[:most])
+        return waiting[:most]
 
 
 def check_receipt(
