@@ -53,6 +53,14 @@ from lienthong.ledger.records import Proof
 
 FORMAT = "lienthong-evidence-1"
 LARGEST_BUNDLE = 64 * 1024 * 1024  # bytes; large bodies are exported as files of their own
+# Which lines lie under which commitment; headers are not told.
+_CONTENT_NAMES = {
+    "line": ("@method", "@path", "@query", "@status"),
+    "user": ("x-road-userid",),
+    "dossier": ("x-road-issue",),
+    "subject": ("lienthong-subject",),
+    "body": ("content-digest", "content-length"),
+}
 LARGEST_CLOCK_DIFFERENCE = timedelta(minutes=10)  # between what two nodes assert
 
 
@@ -181,7 +189,11 @@ def _leaf_and_fields(part: Part, kind: str) -> tuple[bytes, dict[str, str]]:
 
 
 def _contents(part: Part, names: tuple[str, ...]) -> dict[str, str]:
-    """The contents under the commitments that are still told, by name; headers left out."""
+    """The contents under the commitments that are still told, by name; headers left out.
+
+    Only the names that belong under a commitment: a text that was kept of an erased message
+    must not pose as another line. Raises EvidenceRejected.
+    """
     texts: dict[str, str] = {}
     if part.request is not None:
         texts = dict(zip(names, request_contents(part.request), strict=True))
@@ -189,8 +201,14 @@ def _contents(part: Part, names: tuple[str, ...]) -> dict[str, str]:
         texts = dict(zip(names, answer_contents(part.answer), strict=True))
     elif part.erased is not None:
         texts = {name: kept.text for name, kept in part.erased.kept.items()}
-    told = [text for name, text in texts.items() if name != "headers"]
-    return plain_fields("\n".join(told))
+    told: dict[str, list[str]] = {}
+    for commitment, text in texts.items():
+        for row in text.split("\n") if text and commitment in _CONTENT_NAMES else ():
+            name, separator, value = row.partition('": ')
+            if not separator or name.removeprefix('"') not in _CONTENT_NAMES[commitment]:
+                raise EvidenceRejected(reason=f"a line that has no place under {commitment}")
+            told.setdefault(name.removeprefix('"'), []).append(value)
+    return {name: ", ".join(values) for name, values in told.items()}
 
 
 def _check_delegation(message: _Read, party: str, view: DirectoryView) -> None:
