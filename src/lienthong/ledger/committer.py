@@ -7,8 +7,8 @@
 
 Whatever waits becomes one group. Its entries, root, head and the head's signature are on disk
 in one transaction before anybody learns of them; then every waiting caller gets its proof.
-All state but the tree's edge lives on the event loop, so no wake-up can be lost between the
-loop and the writer thread.
+All state lives on the event loop; the writer thread does nothing but write. So no wake-up can be
+lost between the two, and they seldom compete for Python's one lock.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from lienthong.errors import LedgerCorrupt, LedgerUnavailable
 from lienthong.identity.keys import PrivateKey
 from lienthong.ledger.clock import Clock
 from lienthong.ledger.heads import Head, parse_head, sign_head
-from lienthong.ledger.merkle import build_levels, leaf_hash
+from lienthong.ledger.merkle import Frontier, build_levels, leaf_hash
 from lienthong.ledger.records import CommittedGroup, Entry, Group
 from lienthong.ledger.store import LedgerStore, WriteInDoubt
 
@@ -52,6 +52,15 @@ class _Waiting(NamedTuple):
     entry: Entry
     body: bytes | None
     future: asyncio.Future[Committed]
+
+
+class _Prepared(NamedTuple):
+    """A group that is signed and not yet on disk: nobody may learn of it."""
+
+    batch: list[_Waiting]
+    group: Group
+    frontier: Frontier
+    committed: CommittedGroup
 
 
 def _leave_at_once(error: BaseException) -> None:
@@ -84,7 +93,7 @@ class Committer:
         self.head_note = store.last_head(self.epoch)
         self._check_stored_head()
         self._pending: list[_Waiting] = []
-        self._queue: SimpleQueue[list[_Waiting] | None] = SimpleQueue()
+        self._queue: SimpleQueue[_Prepared | None] = SimpleQueue()
         self._busy = False
         self._flush_scheduled = False
         self._idle: asyncio.Future[None] | None = None
@@ -144,27 +153,31 @@ class Committer:
             self._busy = True
             batch = self._pending[:LARGEST_GROUP]
             del self._pending[:LARGEST_GROUP]
-            self._queue.put(batch)
+            self._queue.put(self._prepare(batch))
 
-    def _resolve(self, batch: list[_Waiting], result: tuple[CommittedGroup, int] | None) -> None:
+    def _resolve(self, prepared: _Prepared, written: bool) -> None:
+        if written:
+            self._advance(prepared)
         self._busy = False
         self._flush()  # before the callers run, so that the writer works while they do
-        for index, waiting in enumerate(batch):
+        place = prepared.group.place
+        for index, waiting in enumerate(prepared.batch):
             if waiting.future.cancelled():
                 continue
-            if result is None:
-                waiting.future.set_exception(LedgerUnavailable())
+            if written:
+                waiting.future.set_result(Committed(prepared.committed, index, place))
             else:
-                waiting.future.set_result(Committed(result[0], index, result[1]))
+                waiting.future.set_exception(LedgerUnavailable())
         if self._idle is not None and not self._busy and not self._idle.done():
             self._idle.set_result(None)
 
     def _write_groups(self) -> None:
         assert self._loop is not None
-        while (batch := self._queue.get()) is not None:
-            result: tuple[CommittedGroup, int] | None = None
+        while (prepared := self._queue.get()) is not None:
+            written = False
             try:
-                result = self._commit(batch)
+                self._store.append(prepared.group)
+                written = True
                 self.last_error = None
             except WriteInDoubt as error:
                 self._on_write_in_doubt(error)
@@ -172,11 +185,12 @@ class Committer:
                 self.last_error = error
                 logger.exception("ledger.cannot_write")
             try:
-                self._loop.call_soon_threadsafe(self._resolve, batch, result)
+                self._loop.call_soon_threadsafe(self._resolve, prepared, written)
             except RuntimeError:  # the loop was closed while the group was being written
                 return
 
-    def _commit(self, batch: list[_Waiting]) -> tuple[CommittedGroup, int]:
+    def _prepare(self, batch: list[_Waiting]) -> _Prepared:
+        """Make the group and sign its head; on the event loop, as Python runs one thread only."""
         levels = build_levels([waiting.entry.leaf for waiting in batch])
         root = levels[-1][0]
         frontier = self._frontier.copy()
@@ -202,10 +216,12 @@ class Committer:
             entries=tuple([waiting.entry for waiting in batch]),
             bodies={i: w.body for i, w in enumerate(batch) if w.body is not None},
         )
-        self._store.append(group)
-        self._frontier = frontier
-        self.head_note = note
-        self._clock.raise_floor(head.time)
+        return _Prepared(batch, group, frontier, CommittedGroup(levels, tree_path, note))
+
+    def _advance(self, prepared: _Prepared) -> None:
+        """The group is on disk: the tree goes on from it."""
+        self._frontier = prepared.frontier
+        self.head_note = prepared.group.head
+        self._clock.raise_floor(prepared.group.time)
         self.groups_committed += 1
-        self.entries_committed += len(batch)
-        return CommittedGroup(levels, tree_path, note), group.place
+        self.entries_committed += len(prepared.batch)

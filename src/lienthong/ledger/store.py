@@ -13,11 +13,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Engine, delete, func, insert, select, update
+from sqlalchemy import Engine, func, insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from lienthong.errors import LedgerCorrupt, LedgerUnavailable, RecordNotFound
@@ -35,10 +36,12 @@ from lienthong.ledger.records import (
     split_hashes,
 )
 
+LOOK_AGAIN_MS = 1000  # to wait for a transaction of ours that has not ended on the server
 RECONNECT_SECONDS = 5.0  # time to find out whether a commit whose reply was lost took place
 GROUPS_PURGED_AT_ONCE = 100  # a longer transaction would hold up the writer of new groups
-_DISK_FULL = 13  # SQLITE_FULL: the statement is rolled back, nothing is in doubt
-_BUSY = 5  # SQLITE_BUSY
+# Errors of SQLite after which the statement was certainly rolled back: BUSY, LOCKED, READONLY,
+# FULL, CANTOPEN, CONSTRAINT. After any other (a failed fsync is an IOERR) it is in doubt.
+_NOTHING_WRITTEN = frozenset({5, 6, 8, 13, 14, 19})
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_entries = msgspec.msgpack.Decoder(tuple[Entry, ...]).decode
@@ -59,7 +62,6 @@ class LedgerStore:
         with writing(engine) as connection:
             tables.metadata.create_all(connection)
         self._insert_group = _compiled(engine, tables.groups)
-        self._insert_bodies = _compiled(engine, tables.bodies)
         self._writer: Any = None
         self._erasing = threading.Lock()  # two erasures in one group must not undo each other
 
@@ -76,40 +78,29 @@ class LedgerStore:
         except Exception as error:
             self._drop_writer()
             raise LedgerUnavailable() from error
+        if self._sqlite:
+            self._insert_alone(cursor, group)
+            return
         try:
-            if self._sqlite:
-                cursor.execute("BEGIN IMMEDIATE")
-            self._insert(cursor, group)
+            cursor.execute(self._insert_group[0], _group_row(group))
         except Exception as error:
             self._give_up(connection)
             raise LedgerUnavailable() from error
-        self._commit(connection, cursor, group)
-
-    def _insert(self, cursor: Any, group: Group) -> None:
-        row = _group_row(group)
-        self._execute(cursor, self._insert_group, row)
-        if group.bodies:
-            bodies = _encode(group.bodies)
-            row = {"place": group.place, "time_ms": row["time_ms"], "bodies": bodies}
-            self._execute(cursor, self._insert_bodies, row)
-
-    def _execute(self, cursor: Any, statement: tuple[str, list[str]], row: dict[str, Any]) -> None:
-        sql, names = statement
-        cursor.execute(sql, tuple([row[name] for name in names]) if names else row)
-
-    def _commit(self, connection: Any, cursor: Any, group: Group) -> None:
         try:
-            if self._sqlite:
-                cursor.execute("COMMIT")
-            else:
-                connection.commit()
+            connection.commit()
         except Exception as error:
-            if self._sqlite:
-                if getattr(error, "sqlite_errorcode", 0) & 0xFF in (_DISK_FULL, _BUSY):
-                    self._give_up(connection)
-                    raise LedgerUnavailable() from error
-                raise WriteInDoubt(str(error)) from error
             self._find_out(group, error)
+
+    def _insert_alone(self, cursor: Any, group: Group) -> None:
+        """One statement that is its own transaction: on disk, or not there, when it returns."""
+        sql, names = self._insert_group
+        row = _group_row(group)
+        try:
+            cursor.execute(sql, tuple([row[name] for name in names]))
+        except Exception as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _NOTHING_WRITTEN:
+                raise LedgerUnavailable() from error
+            raise WriteInDoubt(str(error)) from error
 
     def _find_out(self, group: Group, error: Exception) -> None:
         """After a lost reply to COMMIT: look whether the group is there."""
@@ -135,6 +126,7 @@ class LedgerStore:
         """
         try:
             with self._engine.connect() as connection, connection.begin() as attempt:
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout TO {LOOK_AGAIN_MS}")
                 connection.execute(insert(tables.groups).values(_group_row(group)))
                 attempt.rollback()
         except IntegrityError:
@@ -145,27 +137,27 @@ class LedgerStore:
 
     def _writer_connection(self) -> Any:
         if self._writer is None:
-            self._writer = self._engine.raw_connection()
-        return self._writer.driver_connection
+            pooled = self._engine.raw_connection()
+            self._writer = pooled.dbapi_connection
+            pooled.detach()  # it has a mode of its own and never goes back to the pool
+            if self._sqlite:
+                self._writer.isolation_level = None
+        return self._writer
 
     def _give_up(self, connection: Any) -> None:
         try:
-            if self._sqlite:
-                connection.execute("ROLLBACK")
-            else:
-                connection.rollback()
+            connection.rollback()
         except Exception:
             self._drop_writer()
 
     def _drop_writer(self) -> None:
-        if self._writer is not None:
-            self._writer.invalidate()
-            self._writer = None
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            with suppress(Exception):  # it is given up because it is broken
+                writer.close()
 
     def close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        self._drop_writer()
 
     # --- epochs and the tree -------------------------------------------------------------
 
@@ -234,12 +226,9 @@ class LedgerStore:
             row = connection.execute(
                 select(tables.groups).where(tables.groups.c.place == place)
             ).first()
-            kept = connection.scalar(
-                select(tables.bodies.c.bodies).where(tables.bodies.c.place == place)
-            )
         if row is None:
             raise RecordNotFound(name=place)
-        return read_group(row, kept)
+        return read_group(row, row.bodies)
 
     def groups(
         self,
@@ -265,10 +254,8 @@ class LedgerStore:
         with_bodies: bool = False,
     ) -> Iterator[tuple[Any, bytes | None]]:
         """The rows behind ``groups``, as they are stored."""
-        columns: list[Any] = [tables.groups, *([tables.bodies.c.bodies] if with_bodies else [])]
+        columns = [each for each in tables.groups.c if with_bodies or each.name != "bodies"]
         query: Any = select(*columns).where(tables.groups.c.time_ms >= since_ms)
-        if with_bodies:
-            query = query.outerjoin(tables.bodies, tables.bodies.c.place == tables.groups.c.place)
         query = query.order_by(tables.groups.c.place).limit(batch_rows)
         while True:
             with reading(self._engine) as connection:
@@ -283,16 +270,19 @@ class LedgerStore:
 
     def purge_bodies(self, before: datetime) -> int:
         """Delete bodies of groups older than ``before``; returns how many groups had any."""
+        groups = tables.groups
         old = (
-            select(tables.bodies.c.place)
-            .where(tables.bodies.c.time_ms < milliseconds(before))
+            select(groups.c.place)
+            .where(groups.c.time_ms < milliseconds(before), groups.c.bodies.is_not(None))
             .limit(GROUPS_PURGED_AT_ONCE)
         )
         purged = 0
         while True:
             with writing(self._engine) as connection:
                 places = list(connection.scalars(old))
-                connection.execute(delete(tables.bodies).where(tables.bodies.c.place.in_(places)))
+                connection.execute(
+                    update(groups).where(groups.c.place.in_(places)).values(bodies=None)
+                )
             purged += len(places)
             if len(places) < GROUPS_PURGED_AT_ONCE:
                 return purged
@@ -311,17 +301,11 @@ class LedgerStore:
             self._rewrite(located.place, _encode(tuple(entries)), kept)
 
     def _rewrite(self, place: int, entries: bytes, kept: dict[int, bytes]) -> None:
-        groups, bodies = tables.groups, tables.bodies
+        row = {"entries": entries, "bodies": _encode(kept) if kept else None}
         with writing(self._engine) as connection:
             connection.execute(
-                update(groups).where(groups.c.place == place).values(entries=entries)
+                update(tables.groups).where(tables.groups.c.place == place).values(row)
             )
-            if kept:
-                connection.execute(
-                    update(bodies).where(bodies.c.place == place).values(bodies=_encode(kept))
-                )
-            else:
-                connection.execute(delete(bodies).where(bodies.c.place == place))
 
 
 def milliseconds(moment: datetime) -> int:
@@ -341,6 +325,7 @@ def _group_row(group: Group) -> dict[str, Any]:
         "head": group.head,
         "subtrees": b"".join(group.subtrees),
         "entries": _encode(group.entries),
+        "bodies": _encode(group.bodies) if group.bodies else None,
     }
 
 

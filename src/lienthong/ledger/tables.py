@@ -26,7 +26,8 @@ epochs = Table(
     Column("reason", Text, nullable=False),
 )
 
-# One row a group: the whole of what one durable transaction says, except bodies.
+# One row a group: the whole of what one durable transaction says. One statement writes it, so
+# that SQLite's writer thread waits for Python's lock once a group and not four times.
 groups = Table(
     "ledger_groups",
     metadata,
@@ -36,18 +37,15 @@ groups = Table(
     Column("head", Text, nullable=False),
     Column("subtrees", LargeBinary, nullable=False),  # complete subtrees closed, 32 bytes each
     Column("entries", LargeBinary, nullable=False),  # msgpack of tuple[Entry, …]
+    Column("bodies", LargeBinary),  # msgpack of {entry index: bytes}; NULL when none or purged
 )
 Index("ledger_groups_time", groups.c.time_ms)
-
-# Bodies apart, so that they can be purged while the hashes stay.
-bodies = Table(
-    "ledger_bodies",
-    metadata,
-    Column("place", BigInteger, primary_key=True, autoincrement=False),
-    Column("time_ms", BigInteger, nullable=False),
-    Column("bodies", LargeBinary, nullable=False),  # msgpack of {entry index: bytes}
+Index(
+    "ledger_groups_bodies",
+    groups.c.time_ms,
+    sqlite_where=groups.c.bodies.is_not(None),
+    postgresql_where=groups.c.bodies.is_not(None),
 )
-Index("ledger_bodies_time", bodies.c.time_ms)
 
 # The index for searching follows the groups; it can be dropped and built again from them.
 messages = Table(
