@@ -14,7 +14,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from lienthong.directory.proof import verify_directory_proof
 from lienthong.errors import EvidenceError
 from lienthong.ledger.evidence import verify_evidence
 from lienthong.node.admin_client import call
@@ -30,6 +29,7 @@ WITHIN_SECONDS = 30.0
 class Nation:
     """A directory with two nodes under it, and an exchange between them."""
 
+    federation: Federation
     root: bytes
     consumer: TestNode
     provider: TestNode
@@ -56,7 +56,7 @@ def found(nation: Federation, service: RecordingService) -> Nation:
         headers={"X-Road-UserId": "can-bo-1", "X-Road-Issue": "HS-1"},
     )
     assert answer.status == 200
-    return Nation(nation.root.read_bytes(), consumer, provider, answer.request_id)
+    return Nation(nation, nation.root.read_bytes(), consumer, provider, answer.request_id)
 
 
 @pytest.fixture(scope="module")
@@ -196,11 +196,25 @@ def test_a_part_of_another_exchange_cannot_be_put_in(nation: Nation, bundle: byt
 
 def test_an_older_directory_than_the_heads_name_is_refused(nation: Nation, bundle: bytes) -> None:
     """Who holds a bundle must not choose a directory from before a revocation."""
-    values = json.loads(bundle)
-    proof = values["directory"]
-    heads = values["request"]["proof"]["head"]
-    named = int(heads.split("\ndirectory ")[1].split("\n")[0])
-    assert verify_directory_proof(nation.root, proof).version >= named
+    nation.federation.node("G99", subsystem="moi")
+    nation.federation.nodes.pop()  # it never runs; the directory has a new version by it
+    deadline = time.monotonic() + WITHIN_SECONDS
+    older = directory_version(nation.consumer)
+    while (
+        directory_version(nation.consumer) == older or directory_version(nation.provider) == older
+    ):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    answer = nation.consumer.call("POST", nation.provider.service_id("dem"), "/echo", {})
+    newer = json.loads(call(nation.consumer.state, "GET", f"/evidence/{answer.request_id}"))
+    assert verify_evidence(json.dumps(newer).encode(), nation.root).checks
+    newer["directory"] = json.loads(bundle)["directory"]
+    with pytest.raises(EvidenceError, match="older than"):
+        verify_evidence(json.dumps(newer).encode(), nation.root)
+
+
+def directory_version(node: TestNode) -> int:
+    return int(call(node.state, "GET", "/status")["directory"]["version"])
 
 
 def test_the_same_names_under_another_directory_prove_nothing(

@@ -94,6 +94,8 @@ def test_a_rewritten_ledger_is_seen(
         book.prove(peer, path(liar, 5, 8))
     assert book.forks() == [(first[0].origin, first[1], second[1])]
     assert book.pending_checks() == [peer]  # it stays unproven
+    with pytest.raises(LedgerForked):  # and nothing more is taken of that ledger
+        book.see(*second)
 
 
 def test_no_path_hides_a_rewritten_ledger(
@@ -129,6 +131,18 @@ def test_a_fork_at_the_last_proven_size_is_seen_too(
     note = liar.store.last_head(0)
     with pytest.raises(LedgerForked):
         book.see(parse_head(note), note)
+
+
+def test_a_smaller_tree_signed_later_is_a_fork(
+    provider: LedgerNode, book: PeerBook, tmp_path: Path
+) -> None:
+    """A ledger that was set back gives itself away at its first new head."""
+    book.see(*grow(provider, 4))
+    restored = rewritten(provider, tmp_path / "restored", 2, 1)
+    note = restored.store.last_head(0)
+    with pytest.raises(LedgerForked):
+        book.see(parse_head(note), note)
+    assert len(book.forks()) == 1
 
 
 def test_a_late_message_with_an_older_head_is_no_fork(provider: LedgerNode, book: PeerBook) -> None:

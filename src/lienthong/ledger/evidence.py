@@ -153,12 +153,18 @@ def _verify_exchange(bundle: Bundle, view: DirectoryView, verdict: Verdict) -> N
     verdict.request = {**request.fields, **_contents(bundle.request, REQUEST_COMMITMENTS)}
     verdict.answer = {**answer.fields, **_contents(bundle.answer, ANSWER_COMMITMENTS)}
     consumer, provider = request.fields["lienthong-sender"], answer.fields["lienthong-sender"]
+    heads = [request.head, answer.head]
     if bundle.acknowledged is not None:  # (5)
-        checker.check(bundle.acknowledged, acknowledged_leaf(answer.leaf), consumer, view)
+        leaf = acknowledged_leaf(answer.leaf)
+        heads.append(checker.check(bundle.acknowledged, leaf, consumer, view))
         verdict.checks.append("acknowledged")
     if bundle.received is not None:  # (6)
-        checker.check(bundle.received, received_leaf(request.leaf), provider, view)
+        leaf = received_leaf(request.leaf)
+        heads.append(checker.check(bundle.received, leaf, provider, view))
         verdict.checks.append("received")
+    # Whoever holds a bundle must not choose a directory from before a revocation.
+    if max(head.directory_version for head in heads) > view.version:
+        raise EvidenceRejected(reason="the directory is older than the one that the heads name")
     _check_bodies(bundle, verdict)  # (7)
     _check_times(request, answer)  # (8)
     verdict.checks.append("times")
@@ -242,6 +248,8 @@ def _check_bodies(bundle: Bundle, verdict: Verdict) -> None:
         ("request", bundle.request, bundle.request_body),
         ("answer", bundle.answer, bundle.answer_body),
     ):
+        if part.erased is not None:
+            verdict.notes.append(f"the {kind} was erased in part: what is gone is proven as a hash")
         if body is None:
             verdict.notes.append(f"no {kind} body in the bundle: its digest is proven, not more")
         elif _signed_body(part) != body_lines(sha256(body).digest(), len(body)):

@@ -40,21 +40,25 @@ class PeerBook:
         with writing(engine) as connection:
             tables.metadata.create_all(connection)
         self._heads: dict[str, PeerHead] = {}
+        self._forked: set[str] = set()
         self._unsaved: set[str] = set()
         self._lock = threading.Lock()
         self._load()
 
     def see(self, head: Head, note: str) -> None:
-        """Remember ``head``. Raises LedgerForked if it contradicts one of the same size."""
+        """Remember ``head``. Raises LedgerForked if it contradicts what we hold of its origin,
+        and from then on for every head of that origin."""
+        if head.origin in self._forked:
+            raise LedgerForked(origin=head.origin)
         known = self._heads.get(head.origin)
         if known is None:
             self._remember(PeerHead(head, note, head, note))
+        elif _contradict(head, known.head):
+            self._report_fork(head.origin, known.note, note)
+        elif _contradict(head, known.consistent):
+            self._report_fork(head.origin, known.consistent_note, note)
         elif head.size > known.head.size:
             self._remember(replace(known, head=head, note=note))
-        elif head.size == known.head.size and head.root != known.head.root:
-            self._report_fork(head.origin, known.note, note)
-        elif head.size == known.consistent.size and head.root != known.consistent.root:
-            self._report_fork(head.origin, known.consistent_note, note)
 
     def latest(self, origin: str) -> PeerHead | None:
         return self._heads.get(origin)
@@ -116,8 +120,10 @@ class PeerBook:
             self._heads[row.origin] = PeerHead(
                 parse_head(row.head), row.head, parse_head(row.consistent_head), row.consistent_head
             )
+        self._forked = {origin for origin, _, _ in self.forks()}
 
     def _report_fork(self, origin: str, first: str, second: str) -> None:
+        self._forked.add(origin)
         with writing(self._engine) as connection:
             connection.execute(
                 delete(tables.forks).where(
@@ -135,6 +141,18 @@ class PeerBook:
                 )
             )
         raise LedgerForked(origin=origin)
+
+
+def _contradict(one: Head, other: Head) -> bool:
+    """Whether no ledger can have both: one that only grows, whose times never run backwards.
+
+    The time gives a restored or rewritten ledger away at its first message, long before it
+    has grown to a size that we hold.
+    """
+    if one.size == other.size:
+        return one.root != other.root
+    smaller, larger = (one, other) if one.size < other.size else (other, one)
+    return smaller.time > larger.time
 
 
 def _row(peer: PeerHead) -> dict[str, Any]:
