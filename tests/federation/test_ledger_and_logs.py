@@ -21,9 +21,7 @@ OFFICER = "can-bo-so-7741"
 
 def ask(pair: Pair, service: str, dossier: str, body: Any = None) -> Answer:
     headers = {"X-Road-Issue": dossier, "X-Road-UserId": OFFICER, "X-Mine": "tieu-de-rieng-5521"}
-    answer = pair.consumer.call(
-        "POST", service, "/records:lookup", body or LOOKUP, headers=headers
-    )
+    answer = pair.consumer.call("POST", service, "/records:lookup", body or LOOKUP, headers=headers)
     assert answer.status == 200, answer.body
     return answer
 
@@ -102,9 +100,7 @@ def test_mode_none_keeps_nothing_personal_and_still_finds_and_proves(
     body = {"keys": [third], "fields": ["ho_ten", "so_dinh_danh"]}
     officer, dossier = "can-bo-khac-9932", "HS-kin-4417"
     headers = {"X-Road-Issue": dossier, "X-Road-UserId": officer, "X-Mine": "rieng-8856"}
-    answer = pair.consumer.call(
-        "POST", services["none"], "/records:lookup", body, headers=headers
-    )
+    answer = pair.consumer.call("POST", services["none"], "/records:lookup", body, headers=headers)
     assert answer.status == 200
     for text in (third, officer, dossier, "rieng-8856", "Lê Hoà"):
         assert not kept(pair.provider, text), text
@@ -199,7 +195,7 @@ def test_erased_contents_are_gone_and_the_ledger_stays_whole(
         assert report["good"] and report["erased"] >= 2
         verdict = judge(pair, export(pair, node, answer.request_id))
         assert verdict["verdict"] == "valid"
-        assert any("eras" in note for note in verdict["notes"]), verdict["notes"]
+        assert any("erased" in note for note in verdict["notes"]), verdict["notes"]
 
 
 def test_evidence_of_an_unknown_message_is_a_clear_error(pair: Pair) -> None:
