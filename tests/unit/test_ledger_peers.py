@@ -138,7 +138,9 @@ def test_a_smaller_tree_signed_later_is_a_fork(
 ) -> None:
     """A ledger that was set back gives itself away at its first new head."""
     book.see(*grow(provider, 4))
-    restored = rewritten(provider, tmp_path / "restored", 2, 1)
+    restored = rewritten(provider, tmp_path / "restored", 1, 0)
+    restored.clock.raise_floor(provider.clock.now() + timedelta(milliseconds=1))
+    restored.record([event(2000)])
     note = restored.store.last_head(0)
     with pytest.raises(LedgerForked):
         book.see(parse_head(note), note)
