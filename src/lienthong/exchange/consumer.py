@@ -21,6 +21,7 @@ from lienthong.errors import (
     ConnectFailed,
     DigestMismatch,
     InconsistentAnswer,
+    LedgerUnavailable,
     LienthongError,
     NodeDraining,
     NodeUnreachable,
@@ -72,7 +73,6 @@ from lienthong.ledger.messages import (
     new_salts,
 )
 from lienthong.ledger.records import Entry, EntryKind
-from lienthong.transport.client import Address
 from lienthong.transport.messages import Request as HttpRequest
 from lienthong.transport.messages import Response as HttpResponse
 
@@ -147,7 +147,6 @@ class ConsumerEdge:
         self._core = core
         self._clients = clients
         self._client_list = ClientList()
-        self._addresses: dict[str, Address] = {}
 
     async def handle(self, request: HttpRequest) -> HttpResponse:
         """Answer one request; every error becomes an X-Road fault with an id in the log."""
@@ -301,7 +300,7 @@ class ConsumerEdge:
     async def _send(self, call: _Call, sent: _Sent, node: str) -> HttpResponse:
         # (6) The same signed message each time: the provider's node knows its id.
         core = self._core
-        address = self._address(node, call.view)
+        address = core.address_of(node, call.view)
         patience = core.settings.service_timeout_seconds + ANSWER_MARGIN_SECONDS
         deadline = time.monotonic() + patience
         failure: TransportError | None = None
@@ -334,13 +333,6 @@ class ConsumerEdge:
                 break
             await asyncio.sleep(pause)
         raise AnswerInDoubt(request_id=sent.message.request_id) from failure
-
-    def _address(self, node: str, view: DirectoryView) -> Address:
-        url = view.node(node).addresses[0]
-        address = self._addresses.get(url)
-        if address is None:
-            address = self._addresses[url] = Address.parse(url)
-        return address
 
     async def _take_answer(self, call: _Call, sent: _Sent, response: HttpResponse) -> Signed:
         # (7)
@@ -377,7 +369,11 @@ class ConsumerEdge:
             signed.proof_json,
             body_file,
         )
-        committed = await core.committer.record(core.kept(entry, core.settings.log_bodies), body)
+        kept = core.kept(entry, core.settings.log_bodies)
+        try:
+            committed = await core.committer.record(kept, body)
+        except LedgerUnavailable as error:  # it was sent and executed: "nothing was" is untrue
+            raise AnswerInDoubt(request_id=message.request_id) from error
         core.receipts.owe(answer.sender, committed, leaf)
         return signed
 
