@@ -26,7 +26,7 @@ from lienthong.ledger.proofs import ProofChecker
 from lienthong.ledger.records import Entry
 from lienthong.ledger.store import LedgerStore
 from lienthong.settings import Settings
-from lienthong.transport.client import Transport
+from lienthong.transport.client import Address, Transport
 from lienthong.transport.messages import Connection
 
 logger = logging.getLogger("lienthong.exchange")
@@ -85,12 +85,34 @@ class Core:
     in_flight: int = 0
     tokens_of: Callable[[Request], tuple[bytes, ...]] = _no_tokens
     _bound: dict[Connection, tuple[str, DirectoryView, float]] = field(default_factory=dict)
+    _addresses: dict[str, Address] = field(default_factory=dict)
+    _nodes_at: dict[Address, str] = field(default_factory=dict)
 
     def view(self) -> DirectoryView:
         """The directory in force. Raises DirectoryExpired, DirectoryNotLoaded."""
         view = self.directory.view
         view.check_fresh(self.clock.now())
         return view
+
+    def address_of(self, node: str, view: DirectoryView) -> Address:
+        """Where a node is reached. Raises UnknownNode, InvalidAddress."""
+        url = view.node(node).addresses[0]
+        address = self._addresses.get(url)
+        if address is None:
+            address = self._addresses[url] = Address.parse(url)
+        self._nodes_at[address] = node
+        return address
+
+    def check_dialled(self, address: Address, connection: Connection) -> None:
+        """Check a new connection before anything is sent on it: is it the node we dialled?
+
+        Any node of the nation has a certificate of the authority; only one may read this.
+        Raises ForeignMessage, CertificateNotAccepted, UnknownNode.
+        """
+        node = self._nodes_at.get(address)
+        if node is None:
+            raise ForeignMessage(reason=f"no node is at {address}")
+        self.check_peer(connection, node, self.directory.view)
 
     def still_good(self, connection: Connection) -> bool:
         """Whether an open connection's peer still counts by the newest directory."""

@@ -20,7 +20,6 @@ from lienthong.exchange.core import Core
 from lienthong.ledger.heads import Head, parse_head, verify_head
 from lienthong.ledger.peers import PeerHead
 from lienthong.ledger.search import LedgerIndex
-from lienthong.transport.client import Address
 from lienthong.transport.messages import Body, Request, Response
 
 INDEX_SECONDS = 2.0
@@ -131,7 +130,7 @@ class Housekeeping:
     async def _call(self, node: str, method: str, target: str, content: bytes) -> Response:
         core = self._core
         view = core.directory.view
-        address = Address.parse(view.node(node).addresses[0])
+        address = core.address_of(node, view)
         request = Request(method, target, [(wire.NODE_HEADER, core.node)], Body.of(content))
         response = await core.transport.send(address, request, timeout_seconds=PEER_TIMEOUT_SECONDS)
         if response.connection is not None:

@@ -63,6 +63,9 @@ class PeerBook:
     def latest(self, origin: str) -> PeerHead | None:
         return self._heads.get(origin)
 
+    def all(self) -> list[PeerHead]:
+        return list(self._heads.values())
+
     def origins(self) -> list[str]:
         return sorted(self._heads)
 

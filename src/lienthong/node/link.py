@@ -6,7 +6,6 @@ from lienthong.errors import AgreementNotDelivered
 from lienthong.exchange import wire
 from lienthong.exchange.core import Core
 from lienthong.exchange.faults import PeerFault, read_peer_fault
-from lienthong.transport.client import Address
 from lienthong.transport.messages import Body, Request
 
 TIMEOUT_SECONDS = 10.0
@@ -23,7 +22,7 @@ class NodeLink:
         AgreementNotDelivered (the node refused it)."""
         core = self._core
         view = core.view()
-        address = Address.parse(view.node(node_id).addresses[0])
+        address = core.address_of(node_id, view)
         headers = [
             (wire.NODE_HEADER, core.node),
             ("content-type", "application/json"),

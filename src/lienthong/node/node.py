@@ -51,13 +51,15 @@ from lienthong.node.link import NodeLink
 from lienthong.node.listeners import Listeners
 from lienthong.node.metrics import NodeMetrics
 from lienthong.node.observer import MetricsObserver, watch
+from lienthong.node.peer_directory import PeerDirectory, directory_files
 from lienthong.node.services import offered
 from lienthong.node.state import StateFolder
 from lienthong.node.store import NodeStore
 from lienthong.node.trust import Trust
 from lienthong.settings import Settings
-from lienthong.transport.client import ConnectionPool, PoolLimits
-from lienthong.transport.statics import static_files
+from lienthong.transport.client import Address, ConnectionPool, PoolLimits
+from lienthong.transport.messages import Connection
+from lienthong.transport.spool import clear_spool
 from lienthong.transport.tls import client_context
 
 SOURCE_THREADS = 16
@@ -96,6 +98,7 @@ class Node:
     async def start(self) -> None:
         """Bring all parts up in order; returns when the node answers on all its ports."""
         self.state.create()
+        clear_spool(self.state.spool)
         self.listeners = Listeners(self)
         await self.listeners.start_operations()
         await self.trust.wait_for_approval()
@@ -143,7 +146,7 @@ class Node:
             body_bytes=settings.request_limit_bytes,
             spool_threshold_bytes=settings.spool_threshold_bytes,
         )
-        self.pool = self._pool(self.trust.peer_client, limits)
+        self.pool = self._pool(self.trust.peer_client, limits, self._check_dialled)
         verifying = client_context(check_hostname=True)
         self.relay_pool = self._pool(lambda: verifying, limits)
         trusting = client_context()
@@ -191,16 +194,26 @@ class Node:
             provider,
             self.receipts,
             lambda sender, document: self.agreements.receive(document, sender),
-            static_files(self.state.directory),
+            directory_files(self.trust.mirror),
         )
         self.housekeeping = Housekeeping(self.core, self.index)
+        self.trust.ask_peers = PeerDirectory(self.core).fetches
 
-    def _pool(self, context: Callable[[], ssl.SSLContext], limits: PoolLimits) -> ConnectionPool:
+    def _check_dialled(self, address: Address, connection: Connection) -> None:
+        self.core.check_dialled(address, connection)
+
+    def _pool(
+        self,
+        context: Callable[[], ssl.SSLContext],
+        limits: PoolLimits,
+        on_connect: Callable[[Address, Connection], None] | None = None,
+    ) -> ConnectionPool:
         return ConnectionPool(
             context,
             limits,
             connect_timeout_seconds=self.settings.connect_timeout_seconds,
             spool_folder=self.state.spool,
+            on_connect=on_connect,
         )
 
     async def _log_agreement(self, act: str, agreement: Agreement, statement: bytes) -> None:

@@ -6,12 +6,19 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
+from lienthong.directory.fetch import Fetch
 from lienthong.directory.mirror import DirectoryMirror
 from lienthong.directory.view import DirectoryView
-from lienthong.errors import DirectoryError, LienthongError, NodeNotApproved
+from lienthong.errors import (
+    DirectoryError,
+    DirectoryUnreachable,
+    LienthongError,
+    NodeNotApproved,
+)
 from lienthong.events import log_event
 from lienthong.identity.certificates import certificate_key, read_chain
 from lienthong.identity.keys import PrivateKey
@@ -40,6 +47,7 @@ class Trust:
         self._authorities: tuple[str, ...] = ()
         self._certificate = ""
         self.last_error: LienthongError | None = None
+        self.ask_peers: Callable[[], list[Fetch]] = list  # where else a newer version may be
 
     @property
     def view(self) -> DirectoryView:
@@ -48,7 +56,7 @@ class Trust:
     async def refresh(self) -> bool:
         """Look for a newer directory; True when there was one. Never raises: see ``last_error``."""
         try:
-            newer = await asyncio.to_thread(self.mirror.refresh)
+            newer = await asyncio.to_thread(self._refresh)
             self.last_error = None
         except DirectoryError as error:
             self.last_error = error
@@ -57,6 +65,18 @@ class Trust:
         if newer:
             log_event(logger, logging.INFO, "directory.refreshed", version=self.view.version)
         return newer
+
+    def _refresh(self) -> bool:
+        """Ask the directory; when it is away, a few other nodes. Blocking."""
+        try:
+            return self.mirror.refresh()
+        except DirectoryUnreachable:
+            for fetch in self.ask_peers():
+                with suppress(DirectoryError):
+                    if self.mirror.refresh(fetch):
+                        log_event(logger, logging.INFO, "directory.taken_from_a_peer")
+                        return True
+            raise
 
     async def wait_for_approval(self) -> None:
         """Wait until the directory names this node with a certificate for its key."""
