@@ -2,7 +2,8 @@
 
 ``vietnamadminunits`` (MIT) has both maps and the conversion between them; importing it would
 load shapely and numpy for functions that we do not use. ``vietnam-provinces`` (GPL-3.0 or
-later, none of whose code runs here) has today's map as the statistics office spells it.
+later, none of whose code runs here) has today's map as the statistics office spells it; it is
+no dependency, and its spelling is taken only where somebody has installed it.
 
 Its release for Python 3.11 carries provisional codes for about a hundred communes; those of
 2026 and of ``vietnamadminunits`` agree on all. Codes therefore come from one package on every
