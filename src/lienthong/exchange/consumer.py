@@ -70,6 +70,7 @@ from lienthong.ledger.messages import (
     Request,
     acknowledged_leaf,
     checked_request_leaf,
+    new_request_id,
     new_salts,
 )
 from lienthong.ledger.records import Entry, EntryKind
@@ -240,7 +241,7 @@ class ConsumerEdge:
 
     def _nodes(self, call: _Call) -> tuple[str, ...]:
         # (3)
-        provider = str(call.target.service.provider)
+        provider = _owner(str(call.target.service))
         wanted = call.xroad.security_server
         nodes = call.view.nodes_of(provider, self._core.clock.now())
         if not nodes:
@@ -259,7 +260,7 @@ class ConsumerEdge:
         party = xroad.represented_party
         message = Request(
             version=PROTOCOL_VERSION,
-            request_id=str(uuid.uuid4()),
+            request_id=new_request_id(),
             message_id=xroad.id,
             client=str(xroad.client),
             service=str(call.target.service),
@@ -349,9 +350,7 @@ class ConsumerEdge:
             raise InconsistentAnswer(reason="the answer is to another request")
         if (answer.sender, answer.receiver) != (message.receiver, core.node):
             raise InconsistentAnswer(reason="the answer is between other nodes")
-        view.check_delegation(
-            str(call.target.service.provider.member), answer.sender, core.clock.now()
-        )
+        view.check_delegation(_owner(_owner(message.service)), answer.sender, core.clock.now())
         leaf = signed.leaf
         head = core.checker.check(signed.proof, leaf, answer.sender, view)
         core.check_live(head, view)
@@ -395,3 +394,8 @@ class ConsumerEdge:
 
     def _fault_response(self, request: HttpRequest, fault: Fault) -> HttpResponse:
         return fault_response(fault, request.header("accept"), self._core.settings.error_spelling)
+
+
+def _owner(identifier: str) -> str:
+    """A service's subsystem, a subsystem's member: identifiers hold no slash but between parts."""
+    return identifier.rpartition("/")[0]

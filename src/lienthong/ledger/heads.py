@@ -80,6 +80,7 @@ def format_time(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:23] + "Z"
 
 
+@lru_cache(maxsize=1024)  # the times of one message are read several times
 def parse_time(text: str) -> datetime:
     """Read the form of ``format_time`` and no other. Raises ValueError."""
     if not _TIME.fullmatch(text):

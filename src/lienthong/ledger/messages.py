@@ -16,6 +16,7 @@ from __future__ import annotations
 import base64
 import os
 import re
+import uuid
 from hashlib import sha256
 from typing import Annotated
 
@@ -125,9 +126,39 @@ class EventRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     salt: Annotated[bytes, msgspec.Meta(min_length=SALT_BYTES, max_length=SALT_BYTES)]
 
 
+class _RandomPool:
+    """Randomness of the operating system, fetched in larger pieces.
+
+    Each call of ``os.urandom`` gives up Python's lock, and under load waits to have it back.
+    Event loop only. A forked child must not share it; nodes do not fork.
+    """
+
+    PIECE_BYTES = 8192
+
+    def __init__(self) -> None:
+        self._bytes = b""
+        self._position = 0
+
+    def take(self, size_bytes: int) -> bytes:
+        end = self._position + size_bytes
+        if end > len(self._bytes):
+            self._bytes, self._position, end = os.urandom(self.PIECE_BYTES), 0, size_bytes
+        taken = self._bytes[self._position : end]
+        self._position = end
+        return taken
+
+
+_random = _RandomPool()
+
+
+def new_request_id() -> str:
+    """A version 4 UUID."""
+    return str(uuid.UUID(bytes=_random.take(16), version=4))
+
+
 def new_salts(commitments: tuple[str, ...]) -> bytes:
     """Fresh salts, one after the other, for the commitments named."""
-    return os.urandom(SALT_BYTES * len(commitments))
+    return _random.take(SALT_BYTES * len(commitments))
 
 
 def request_lines(request: Request) -> str:
