@@ -938,6 +938,23 @@ class NodeDraining(NodeError, code="node.draining", status=503, xroad="Maintenan
     """The node is stopping and takes no new requests."""
 
 
+class NodeReported(NodeError, code="node.remote"):
+    """The running node refused a command; its own error is shown: code, texts, exit code."""
+
+    def __init__(self, **problem: Any) -> None:
+        super().__init__(**problem)
+        self.code = str(problem.get("code", self.code))  # type: ignore[misc]
+        self.exit_code = int(problem.get("exit_code", 1))  # type: ignore[misc]
+
+    def message(self, language: str = "vi") -> str:
+        """Say what the node said."""
+        return str(self.facts.get("detail_en" if language == "en" else "detail", self.code))
+
+    def remedy(self, language: str = "vi") -> str:
+        """Say what the node advised."""
+        return str(self.facts.get("remedy_en" if language == "en" else "remedy", ""))
+
+
 class NotFound(NodeError, code="node.not_found", status=404, xroad="NotFound"):
     """The node has nothing under that name."""
 

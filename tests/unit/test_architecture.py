@@ -15,7 +15,8 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"errors"}),
     frozenset({"settings", "events"}),
     frozenset({"units", "identity", "transport"}),
-    frozenset({"directory", "ledger", "contracts"}),
+    frozenset({"directory", "contracts"}),
+    frozenset({"ledger"}),  # above the directory: evidence carries what it said
     frozenset({"sources", "agreements"}),
     frozenset({"exchange"}),
     frozenset({"node"}),

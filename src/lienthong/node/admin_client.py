@@ -13,27 +13,11 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from lienthong.errors import LienthongError, NodeNotRunning
+from lienthong.errors import NodeNotRunning, NodeReported
 from lienthong.node.state import StateFolder
 
 TIMEOUT_SECONDS = 120.0
 LONGEST_SOCKET_PATH = 107  # bytes, sockaddr_un on Linux
-
-
-class RemoteError(LienthongError, code="node.remote"):
-    """An error that the running node reported; it carries that error's own texts."""
-
-    def __init__(self, problem: dict[str, Any]) -> None:
-        super().__init__()
-        self.problem = problem
-        self.exit_code = int(problem.get("exit_code", 1))  # type: ignore[misc]
-        self.code = str(problem.get("code", "node.internal"))  # type: ignore[misc]
-
-    def message(self, language: str = "vi") -> str:
-        return str(self.problem.get("detail_en" if language == "en" else "detail", self.code))
-
-    def remedy(self, language: str = "vi") -> str:
-        return str(self.problem.get("remedy_en" if language == "en" else "remedy", ""))
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -62,7 +46,7 @@ def short_socket_path(path: Path) -> str:
 def call(state: Path, method: str, path: str, body: Any = None) -> Any:
     """Call the management API; return the JSON value, or bytes for other content.
 
-    Raises NodeNotInitialised, NodeNotRunning, RemoteError.
+    Raises NodeNotInitialised, NodeNotRunning, NodeReported.
     """
     folder = StateFolder(state)
     folder.read_identity()
@@ -81,5 +65,5 @@ def call(state: Path, method: str, path: str, body: Any = None) -> Any:
         return answer
     value = json.loads(answer or b"null")
     if response.status >= 400:
-        raise RemoteError(value if isinstance(value, dict) else {})
+        raise NodeReported(**(value if isinstance(value, dict) else {}))
     return value
