@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-import click
-import typer.main
+import typer
+from typer.core import TyperGroup
 
 from lienthong import __version__
 from lienthong.errors import LienthongError
@@ -42,34 +42,61 @@ ROOMS = {
 }
 
 
-class _Rooms(click.Group):
-    """Imports a room's commands when they are asked for: most calls need one room only."""
+class _Rooms(TyperGroup):
+    """Imports a room's commands when they are asked for: most calls need one room only.
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    It has to be one of Typer's groups: Typer brings a click of its own, whose exits and usage
+    errors a group of the package ``click`` would not know.
+    """
+
+    def list_commands(self, ctx: Any) -> list[str]:
         return list(ROOMS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         room = ROOMS.get(cmd_name)
         if room is None:
             return None
         application = getattr(import_module(room.module), room.attribute)
-        command: Any = typer.main.get_command(application)
-        return command  # type: ignore[no-any-return]
+        return typer.main.get_command(application)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Lệnh · Commands"):
             formatter.write_dl([(name, room.summary) for name, room in ROOMS.items()])
 
 
-@click.command(cls=_Rooms, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="lienthong")
-def program() -> None:
+_application = typer.Typer(
+    cls=_Rooms,
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,  # the list of rooms comes from the table, not from the rooms
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"lienthong, version {__version__}")
+        raise typer.Exit
+
+
+@_application.callback()
+def _describe(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Phiên bản. Version."
+        ),
+    ] = False,
+) -> None:
     """Liên Thông: kết nối, chia sẻ và chứng minh dữ liệu giữa các cơ quan nhà nước.
 
     Connects the databases of state agencies; proves what they shared.
 
     Ví dụ · Example: lienthong demo run
     """
+
+
+program = typer.main.get_command(_application)
 
 
 def main() -> None:

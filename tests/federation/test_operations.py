@@ -54,7 +54,7 @@ def test_maintenance_is_503_and_the_node_goes_on_answering(unusual: Pair) -> Non
 
 def test_a_node_that_is_not_approved_says_so_until_it_is(unusual: Pair) -> None:
     federation = unusual.federation
-    node = federation.node("H40", subsystem="motcua", approve=False)
+    node = federation.unapproved_node("H40", subsystem="motcua")
     node.run()
 
     def health() -> Answer | None:
