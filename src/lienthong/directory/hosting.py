@@ -53,6 +53,6 @@ async def keep_signed(repository: Repository) -> None:
     while True:
         try:
             await asyncio.to_thread(repository.publish)
-        except LienthongError as error:
+        except (LienthongError, OSError) as error:  # a full disk must not end it for good
             _LOG.error("the directory could not be signed anew: %s", error)
         await asyncio.sleep(pause)
