@@ -85,8 +85,15 @@ class Core:
     in_flight: int = 0
     tokens_of: Callable[[Request], tuple[bytes, ...]] = _no_tokens
     _bound: dict[Connection, tuple[str, DirectoryView, float]] = field(default_factory=dict)
+    _skew: timedelta = field(init=False)
+    _oldest: timedelta = field(init=False)
     _addresses: dict[str, Address] = field(default_factory=dict)
     _nodes_at: dict[Address, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._skew = timedelta(seconds=self.settings.clock_skew_seconds)
+        lifetime = timedelta(seconds=self.settings.message_lifetime_seconds)
+        self._oldest = lifetime + self._skew
 
     def view(self) -> DirectoryView:
         """The directory in force. Raises DirectoryExpired, DirectoryNotLoaded."""
@@ -168,11 +175,9 @@ class Core:
 
     def _check_age(self, sent: datetime, what: str) -> None:
         now = self.clock.now()
-        skew = timedelta(seconds=self.settings.clock_skew_seconds)
-        lifetime = timedelta(seconds=self.settings.message_lifetime_seconds)
-        if sent > now + skew:
+        if sent > now + self._skew:
             raise MessageExpired(time=format_time(sent), reason=f"{what} is from the future")
-        if sent < now - lifetime - skew:
+        if sent < now - self._oldest:
             raise MessageExpired(time=format_time(sent), reason=f"{what} is too old")
 
     def check_live(self, head: Head, view: DirectoryView) -> None:

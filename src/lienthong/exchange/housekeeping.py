@@ -17,8 +17,10 @@ from lienthong.errors import LedgerForked, LienthongError, MessageMalformed
 from lienthong.events import log_event
 from lienthong.exchange import wire
 from lienthong.exchange.core import Core
+from lienthong.exchange.recovery import undelivered_receipts
 from lienthong.ledger.heads import Head, parse_head, verify_head
 from lienthong.ledger.peers import PeerHead
+from lienthong.ledger.receipt_store import ReceiptStore
 from lienthong.ledger.search import LedgerIndex
 from lienthong.transport.messages import Body, Request, Response
 
@@ -35,9 +37,11 @@ logger = logging.getLogger("lienthong.exchange.housekeeping")
 class Housekeeping:
     """The background tasks of one node."""
 
-    def __init__(self, core: Core, index: LedgerIndex) -> None:
+    def __init__(self, core: Core, index: LedgerIndex, receipts: ReceiptStore) -> None:
         self._core = core
         self._index = index
+        self._receipts = receipts
+        self._delivered_place: int | None = None  # None until what is owed is known
         self._tasks: list[asyncio.Task[None]] = []
         self._indexed = time.monotonic()
 
@@ -61,6 +65,9 @@ class Housekeeping:
     async def deliver_receipts(self) -> None:
         """Send to each provider's node what its answers are owed."""
         core = self._core
+        if self._delivered_place is None:
+            await self._recall_receipts()
+        newest = core.receipts.newest_place
         for node in core.receipts.nodes():
             parcel = core.receipts.take(node)
             try:
@@ -70,6 +77,18 @@ class Housekeeping:
                 log_event(
                     logger, logging.WARNING, "receipts.not_delivered", node=node, reason=str(error)
                 )
+        # The newest group may have answers whose receipts are not owed yet.
+        if newest - 1 > (self._delivered_place or -1) and not core.receipts.nodes():
+            self._delivered_place = newest - 1
+            await asyncio.to_thread(self._receipts.set_delivered_place, newest - 1)
+
+    async def _recall_receipts(self) -> None:
+        """After a start: what a former process still owed, from the ledger."""
+        core = self._core
+        place = await asyncio.to_thread(self._receipts.delivered_place)
+        for owed in await asyncio.to_thread(undelivered_receipts, core, place):
+            core.receipts.owe(*owed)
+        self._delivered_place = place
 
     async def check_consistency(self) -> None:
         """Ask nodes whose ledgers have grown to prove that they only grew."""

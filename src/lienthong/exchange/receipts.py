@@ -52,8 +52,10 @@ class ReceiptsOwed:
         self._owed: dict[str, dict[CommittedGroup, list[tuple[int, bytes]]]] = {}
         self._returned: dict[str, list[GroupReceipt]] = {}
         self._count = 0
+        self.newest_place = -1
 
     def owe(self, node: str, committed: Committed, answer_leaf: bytes) -> None:
+        self.newest_place = max(self.newest_place, committed.place)
         if self._count < MOST_OWED:
             self._count += 1
             groups = self._owed.setdefault(node, {})

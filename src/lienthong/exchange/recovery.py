@@ -1,4 +1,4 @@
-"""After a restart: fill the register of request ids from the ledger.
+"""After a restart: fill the register of request ids, and the receipts owed, from the ledger.
 
 A request that was received and has no answer in the ledger is in doubt: it may have been
 executed. It is never executed again; whoever asks gets a signed "in doubt".
@@ -6,15 +6,29 @@ executed. It is never executed again; whoever asks gets a signed "in doubt".
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import msgspec
 
+from lienthong.exchange.answers import stored_group
 from lienthong.exchange.core import Core
 from lienthong.exchange.once import OnceRegister
+from lienthong.exchange.receipts import MOST_OWED
+from lienthong.ledger.committer import Committed
 from lienthong.ledger.erasure import decode_erased, is_erased
 from lienthong.ledger.heads import parse_time
-from lienthong.ledger.messages import Answer, Request, leaf_of, plain_fields, request_leaf
+from lienthong.ledger.messages import (
+    Answer,
+    Request,
+    answer_leaf,
+    leaf_of,
+    plain_fields,
+    request_leaf,
+)
 from lienthong.ledger.records import Entry, EntryKind, Group, Located
 from lienthong.ledger.store import milliseconds
+
+LONGEST_UNDELIVERED = timedelta(days=1)  # a provider's node that was away for longer has to ask
 
 
 def restore_register(core: Core, register: OnceRegister) -> int:
@@ -38,6 +52,37 @@ def _read(
             received[request_id] = (leaf, time)
         elif entry.kind is EntryKind.ANSWER_SENT:
             answered.setdefault(_answered_id(entry), Located(group.place, number))
+
+
+def undelivered_receipts(core: Core, after_place: int) -> list[tuple[str, Committed, bytes]]:
+    """Acknowledgements in groups after that place: (provider's node, record, answer's leaf)."""
+    since = milliseconds(core.clock.now() - LONGEST_UNDELIVERED)
+    owed: list[tuple[str, Committed, bytes]] = []
+    for group in core.store.groups(after_place=after_place, since_ms=since):
+        answers = [
+            (number, *_answer(entry))
+            for number, entry in enumerate(group.entries)
+            if entry.kind is EntryKind.ANSWER_RECEIVED
+        ]
+        if answers:
+            whole = stored_group(core, group)
+            owed += [
+                (node, Committed(whole, number, group.place), leaf)
+                for number, node, leaf in answers
+            ]
+        if len(owed) >= MOST_OWED:
+            break
+    return owed
+
+
+def _answer(entry: Entry) -> tuple[str, bytes]:
+    """The node that gave an answer, and the answer's leaf."""
+    if is_erased(entry.message):
+        remaining = decode_erased(entry.message)
+        sender = plain_fields(remaining.lines)["lienthong-sender"]
+        return sender, leaf_of(remaining.lines, remaining.commitments)
+    answer = msgspec.json.decode(entry.message, type=Answer)
+    return answer.sender, answer_leaf(answer)
 
 
 def _request(entry: Entry) -> tuple[str, bytes, str]:

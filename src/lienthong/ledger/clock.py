@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 EPOCH_START = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -20,7 +21,7 @@ class Clock:
     def __init__(
         self,
         floor: datetime = EPOCH_START,
-        source: Callable[[], datetime] = lambda: datetime.now(UTC),
+        source: Callable[[], datetime] = partial(datetime.now, UTC),  # noqa: B008 - no state
     ) -> None:
         self._floor = floor
         self._source = source
