@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import msgspec
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import Engine, delete, insert, select
 
 from lienthong.ledger import tables
 from lienthong.ledger.database import reading, writing
@@ -20,6 +20,7 @@ from lienthong.ledger.store import milliseconds
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _ROWS_AT_ONCE = 500
+_DELIVERED = "receipts delivered"
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(tuple[Proof, ...]).decode
@@ -60,6 +61,20 @@ class ReceiptStore:
                 if place is not None:
                     return msgspec.json.encode(_decode(row.proofs)[place])
         return None
+
+    def delivered_place(self) -> int:
+        """Up to which place of our own ledger all that we owe others was delivered; -1: none."""
+        with reading(self._engine) as connection:
+            value = connection.scalar(
+                select(tables.progress.c.value).where(tables.progress.c.name == _DELIVERED)
+            )
+        return -1 if value is None else int(value)
+
+    def set_delivered_place(self, place: int) -> None:
+        row = tables.progress.c.name == _DELIVERED
+        with writing(self._engine) as connection:
+            connection.execute(delete(tables.progress).where(row))
+            connection.execute(insert(tables.progress).values(name=_DELIVERED, value=place))
 
 
 def _place(answers: bytes, leaf: bytes) -> int | None:

@@ -196,7 +196,7 @@ class Node:
             lambda sender, document: self.agreements.receive(document, sender),
             directory_files(self.trust.mirror),
         )
-        self.housekeeping = Housekeeping(self.core, self.index)
+        self.housekeeping = Housekeeping(self.core, self.index, self.receipts)
         self.trust.ask_peers = PeerDirectory(self.core).fetches
 
     def _check_dialled(self, address: Address, connection: Connection) -> None:
