@@ -13,6 +13,7 @@ from rich.table import Table
 
 from lienthong.errors import EvidenceRejected, LedgerCorrupt
 from lienthong.node.admin_client import call
+from lienthong.node.state import StateFolder
 
 app = typer.Typer(no_args_is_help=True, help="Sổ nhật ký của nút. The node's ledger.")
 evidence_app = typer.Typer(
@@ -27,11 +28,15 @@ AsJson = Annotated[bool, typer.Option("--json", help="In JSON. Print JSON.")]
 
 @app.command()
 def verify(state: State, as_json: AsJson = False) -> None:
-    """Kiểm tra toàn bộ sổ: từng bản ghi, từng nhóm, từng chữ ký. Check the whole ledger.
+    """Kiểm tra toàn bộ sổ: từng bản ghi, từng nhóm, từng chữ ký; nút chạy hay dừng đều được.
+
+    Check the whole ledger: every record, group and signature; the node may run or not.
 
     Ví dụ · Example: lienthong ledger verify STATE --json
     """
-    report = call(state, "POST", "/ledger/verify")
+    from lienthong.node.ledger_check import check_ledger
+
+    report = check_ledger(StateFolder(state))
     if as_json:
         typer.echo(json.dumps(report, ensure_ascii=False))
     else:

@@ -1,4 +1,4 @@
-"""Management routes of the ledger: search, evidence, check, purge, erase."""
+"""Management routes of the ledger: search, evidence, purge, erase."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pydantic import BaseModel, Field
 
 from lienthong.ledger.evidence_export import EvidenceExporter
 from lienthong.ledger.search import Found
-from lienthong.ledger.verify import verify_ledger
 
 if TYPE_CHECKING:
     from lienthong.node.node import Node
@@ -43,7 +42,7 @@ class Purge(BaseModel):
 
 
 def ledger_routes(node: Node) -> APIRouter:
-    """Search, evidence, check, purge, erase."""
+    """Search, evidence, purge, erase."""
     router = APIRouter()
 
     @router.post("/ledger/search")
@@ -53,25 +52,6 @@ def ledger_routes(node: Node) -> APIRouter:
             return node.index.search(**query.model_dump())
 
         return [_shown(found) for found in await asyncio.to_thread(look)]
-
-    @router.post("/ledger/verify")
-    async def verify() -> dict[str, Any]:
-        view = node.trust.view
-
-        def check() -> dict[str, Any]:
-            report = verify_ledger(
-                node.store, lambda head: view.signing_key(head.node, head.key_id, head.time)
-            )
-            return {
-                "good": report.good,
-                "groups": report.groups,
-                "records": report.entries,
-                "erased": report.erased,
-                "problems": report.problems,
-                "head": node.core.committer.head_note,
-            }
-
-        return await asyncio.to_thread(check)
 
     @router.get("/evidence/{message_id}")
     async def evidence(message_id: str) -> Response:

@@ -14,6 +14,7 @@ import os
 import ssl
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import IO
 
 from lienthong.agreements.book import AgreementBook
@@ -34,6 +35,7 @@ from lienthong.exchange.peer_edge import PeerEdge
 from lienthong.exchange.provider import ProviderEdge
 from lienthong.exchange.receipts import ReceiptsOwed
 from lienthong.exchange.recovery import restore_register
+from lienthong.exchange.restoration import find_lost_history, open_new_epoch
 from lienthong.exchange.services import ServiceRegistry
 from lienthong.exchange.wire import LARGEST_HEAD_BYTES, encode_json
 from lienthong.identity.keys import PrivateKey
@@ -104,7 +106,7 @@ class Node:
         await self.trust.wait_for_approval()
         self.clock.raise_floor(self.trust.view.published)
         self._build()
-        await asyncio.to_thread(restore_register, self.core, self.once)
+        await self._recover()
         self.administration = Administration(self)
         await self.administration.load()
         self.agreements.load()
@@ -138,6 +140,17 @@ class Node:
         self.engine.dispose()
         self._lock.close()
         log_event(logger, logging.INFO, "node.stopped")
+
+    async def _recover(self) -> None:
+        """Take up what the ledger says, and find out whether the ledger itself was set back."""
+        core = self.core
+        lost = await find_lost_history(core, self.housekeeping.call)
+        if lost:
+            await open_new_epoch(core, lost)
+        if core.committer.epoch:
+            opened = await asyncio.to_thread(self.store.opened, core.committer.epoch)
+            core.not_before = opened + timedelta(seconds=self.settings.clock_skew_seconds)
+        await asyncio.to_thread(restore_register, core, self.once)
 
     def _build(self) -> None:
         settings = self.settings
