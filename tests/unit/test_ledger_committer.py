@@ -227,13 +227,13 @@ def test_a_full_database_refuses_and_goes_on_when_there_is_room(tmp_path: Path) 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of half a megabyte; an ordinary user cannot make one."""
+    """A file system of two megabytes; an ordinary user cannot make one."""
     folder = tmp_path / "small"
     folder.mkdir()
     mounted = (
         shutil.which("mount")
         and not subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", folder],
+            ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder],
             check=False,
             capture_output=True,
         ).returncode
@@ -245,7 +245,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
         handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, before[1]))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, before[1]))
         yield folder
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)

@@ -266,9 +266,7 @@ class ConsumerEdge:
             service=str(call.target.service),
             sender=core.node,
             receiver=node,
-            represented_party=""
-            if party is None
-            else http.header("x-road-represented-party") or "",
+            represented_party=(http.header("x-road-represented-party") or "") if party else "",
             purpose=xroad.purpose or "",
             time=core.now_text(),
             method=http.method,
