@@ -111,14 +111,19 @@ def unusual(
     """A pair whose settings are not the usual ones; tests may stop and start its nodes.
 
     The consumer takes HTTPS, spells errors as X-Road 7.8 and keeps commitments only; the
-    provider's ledger lies in PostgreSQL.
+    provider's ledger lies in PostgreSQL. Bodies over 3 MB are refused by the one, over 2 MB by
+    the other.
     """
     consuming = {
         "client_https_listen": f"127.0.0.1:{https_port}",
         "error_spelling": "snake",
         "log_bodies": "none",
+        "request_limit_bytes": "3000000",
     }
-    providing = {"database": postgresql_server.create_database()}
+    providing = {
+        "database": postgresql_server.create_database(),
+        "request_limit_bytes": "2000000",
+    }
     with RecordingService() as service:
         built = make_pair(tmp_path_factory.mktemp("u"), service, consuming, providing)
         with built.federation:

@@ -179,6 +179,36 @@ def test_refuses_a_request_that_does_not_say_who_asks(pair: Pair) -> None:
     assert answer.headers["lienthong-error"] == "xroad.missing_client"
 
 
+@pytest.mark.parametrize(
+    ("content", "status", "code"),
+    [
+        (b"GET / HTTP/1.1\r\nbad header\r\n\r\n", 400, "transport.http_malformed"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", 400, "transport.http_malformed"),
+        (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n", 414, "transport.target_too_long"),
+        (
+            b"GET / HTTP/1.1\r\nHost: n\r\n" + b"X-A: " + b"b" * 40_000 + b"\r\n\r\n",
+            431,
+            "transport.head_too_large",
+        ),
+        (
+            b"POST / HTTP/1.1\r\nHost: n\r\nContent-Length: 3\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            400,
+            "transport.http_malformed",
+        ),
+    ],
+)
+def test_what_is_not_http_is_told_so_in_x_roads_words(
+    pair: Pair, content: bytes, status: int, code: str
+) -> None:
+    answer = raw(pair.consumer.client_port, content)
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+    head, _, body = answer.lower().partition(b"\r\n\r\n")
+    assert f"lienthong-error: {code}".encode() in head
+    assert b"x-road-error: client." in head
+    assert b'"type":"client.' in body
+
+
 def test_of_a_repeated_client_header_the_last_counts(pair: Pair) -> None:
     head = (
         f"GET /r1/{pair.relay}/x HTTP/1.1\r\nHost: n\r\nConnection: close\r\n"

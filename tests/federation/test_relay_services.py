@@ -263,6 +263,33 @@ def test_an_agreement_opens_some_paths_and_methods_only(pair: Pair) -> None:
     assert {code(*each) for each in refused} == {"agreements.endpoint"}
 
 
+@pytest.mark.parametrize(
+    ("size", "place"), [(3_500_000, "consumer"), (2_500_000, "provider"), (1_500_000, "")]
+)
+def test_a_body_over_the_limit_is_refused_and_does_not_reach_the_service(
+    unusual: Pair, size: int, place: str
+) -> None:
+    before = len(unusual.service.received)
+    answer = unusual.consumer.call("POST", unusual.relay, "/x", big_body(size))
+    if place:
+        assert answer.headers["lienthong-error"] == "transport.body_too_large"
+        assert answer.headers["x-road-error"]
+    assert (answer.status == 200) is (len(unusual.service.received) > before) is (not place)
+    assert unusual.consumer.call("GET", unusual.relay, "/x").status == 200
+
+
+def test_an_answer_over_the_limit_is_an_error_of_the_service(unusual: Pair) -> None:
+    answer = unusual.consumer.call("GET", unusual.relay, "/big/2500000")
+    assert answer.headers["x-road-error"] == "server.serverproxy.service_failed"
+
+
+def test_more_headers_of_a_service_than_a_message_holds_are_its_error(pair: Pair) -> None:
+    for size, status in ((40, 200), (60, 500)):
+        answer = pair.consumer.call("GET", pair.relay, f"/headers-of/{size}")
+        assert answer.status == status, answer.headers
+    assert answer.headers["x-road-error"] == "Server.ServerProxy.ServiceFailed"
+
+
 def test_requests_go_on_while_another_one_is_slow(pair: Pair) -> None:
     import threading
 

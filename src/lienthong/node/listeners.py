@@ -14,6 +14,7 @@ import uvicorn
 
 from lienthong.errors import ConfigurationError, TransportError
 from lienthong.exchange.consumer import ConsumerEdge
+from lienthong.exchange.faults import peer_fault_response
 from lienthong.exchange.peer_edge import PeerEdge
 from lienthong.exchange.wire import LARGEST_HEAD_BYTES
 from lienthong.exchange.xroad.faults import Fault, Place, fault_response
@@ -138,8 +139,17 @@ class Listeners:
             tls=tls,  # type: ignore[arg-type]
             limits=limits,
             spool_folder=self._node.state.spool,
-            refusal=self._xroad_refusal if name.startswith("client") else None,
+            refusal=self._refusals.get(name),
         )
+
+    @property
+    def _refusals(self) -> dict[str, Callable[[TransportError], Response]]:
+        """How each port words what is wrong before a request can be read."""
+        return {
+            "client_http": self._xroad_refusal,
+            "client_https": self._xroad_refusal,
+            "peers": lambda error: peer_fault_response(error, "-", self._node.settings.language),
+        }
 
     def _xroad_refusal(self, error: TransportError) -> Response:
         fault = Fault.of(error, Place.CLIENT, "-", self._node.settings.language)

@@ -14,6 +14,7 @@ import os
 import ssl
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import IO
 
@@ -65,6 +66,7 @@ from lienthong.transport.spool import clear_spool
 from lienthong.transport.tls import client_context
 
 SOURCE_THREADS = 16
+LARGEST_SERVICE_HEAD_BYTES = 49_152
 USAGE_SECONDS = 5.0
 DELIVERY_SECONDS = 5.0
 REOPEN_SECONDS = 5.0
@@ -144,7 +146,8 @@ class Node:
     async def _recover(self) -> None:
         """Take up what the ledger says, and find out whether the ledger itself was set back."""
         core = self.core
-        lost = await find_lost_history(core, self.housekeeping.call)
+        partners = await self.agreements.partner_nodes()
+        lost = await find_lost_history(core, self.housekeeping.call, partners)
         if lost:
             await open_new_epoch(core, lost)
         if core.committer.epoch:
@@ -161,10 +164,12 @@ class Node:
         )
         self.pool = self._pool(self.trust.peer_client, limits, self._check_dialled)
         verifying = client_context(check_hostname=True)
-        self.relay_pool = self._pool(lambda: verifying, limits)
+        # A service's headers have to fit into a signed message, encoded twice over.
+        relayed = replace(limits, head_bytes=LARGEST_SERVICE_HEAD_BYTES)
+        self.relay_pool = self._pool(lambda: verifying, relayed)
         trusting = client_context()
         trusting.verify_mode = ssl.CERT_NONE
-        self.trusting_pool = self._pool(lambda: trusting, limits)
+        self.trusting_pool = self._pool(lambda: trusting, relayed)
         committer = Committer(
             self.store,
             self.identity.node,
