@@ -38,3 +38,12 @@ class Clock:
     def behind_seconds(self) -> float:
         """How far the system's clock lies below the floor; 0 when it does not."""
         return max((self._floor - self._source()).total_seconds(), 0.0)
+
+
+def milliseconds(moment: datetime) -> int:
+    """Milliseconds since 1970, by which times are stored."""
+    return int(moment.timestamp()) * 1000 + moment.microsecond // 1000
+
+
+def from_milliseconds(value: int) -> datetime:
+    return datetime.fromtimestamp(value // 1000, UTC).replace(microsecond=value % 1000 * 1000)

@@ -13,10 +13,10 @@ import msgspec
 from sqlalchemy import Engine, delete, insert, select
 
 from lienthong.ledger import tables
+from lienthong.ledger.clock import milliseconds
 from lienthong.ledger.database import reading, writing
 from lienthong.ledger.merkle import HASH_BYTES
 from lienthong.ledger.records import Proof
-from lienthong.ledger.store import milliseconds
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _ROWS_AT_ONCE = 500

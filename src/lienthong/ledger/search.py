@@ -21,12 +21,13 @@ from sqlalchemy import Connection, Engine, delete, insert, or_, select, update
 
 from lienthong.errors import LedgerUnavailable, MessageMalformed, RecordNotFound
 from lienthong.ledger import tables
+from lienthong.ledger.clock import from_milliseconds, milliseconds
 from lienthong.ledger.database import reading, writing
 from lienthong.ledger.erasure import decode_erased, is_erased
 from lienthong.ledger.heads import parse_time
 from lienthong.ledger.messages import Answer, EventRecord, Request, plain_fields
 from lienthong.ledger.records import Entry, EntryKind, Group, Located
-from lienthong.ledger.store import LedgerStore, from_milliseconds, milliseconds
+from lienthong.ledger.store import LedgerStore
 
 TOKEN_BYTES = 16
 LONGEST_OUTCOME = 64  # characters, as the table has it

@@ -18,11 +18,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Engine, func, insert, select, update
+from sqlalchemy import Engine, delete, func, insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from lienthong.errors import LedgerCorrupt, LedgerUnavailable, RecordNotFound
 from lienthong.ledger import tables
+from lienthong.ledger.clock import from_milliseconds, milliseconds
 from lienthong.ledger.database import reading, writing
 from lienthong.ledger.erasure import erased
 from lienthong.ledger.merkle import HASH_BYTES, Frontier
@@ -38,6 +39,7 @@ from lienthong.ledger.records import (
 
 LOOK_AGAIN_MS = 1000  # to wait for a transaction of ours that has not ended on the server
 RECONNECT_SECONDS = 5.0  # time to find out whether a commit whose reply was lost took place
+_PURGED = "purged"  # row of ledger_progress: bodies up to this place are gone
 GROUPS_PURGED_AT_ONCE = 100  # a longer transaction would hold up the writer of new groups
 # Errors of SQLite after which the statement was certainly rolled back: BUSY, LOCKED, READONLY,
 # FULL, CANTOPEN, CONSTRAINT. After any other (a failed fsync is an IOERR) it is in doubt.
@@ -177,6 +179,14 @@ class LedgerStore:
             connection.execute(insert(tables.epochs).values(_epoch_row(epoch, reason)))
         return epoch
 
+    def opened(self, epoch: int) -> datetime:
+        """When an epoch was opened."""
+        with reading(self._engine) as connection:
+            found = connection.scalar(
+                select(tables.epochs.c.opened_ms).where(tables.epochs.c.epoch == epoch)
+            )
+        return from_milliseconds(found or 0)
+
     def size(self, epoch: int) -> int:
         """Groups stored in ``epoch``."""
         last = self._last_place(epoch)
@@ -255,7 +265,9 @@ class LedgerStore:
     ) -> Iterator[tuple[Any, bytes | None]]:
         """The rows behind ``groups``, as they are stored."""
         columns = [each for each in tables.groups.c if with_bodies or each.name != "bodies"]
-        query: Any = select(*columns).where(tables.groups.c.time_ms >= since_ms)
+        query: Any = select(*columns)
+        if since_ms:
+            after_place = max(after_place, self._last_place_before(since_ms))
         query = query.order_by(tables.groups.c.place).limit(batch_rows)
         while True:
             with reading(self._engine) as connection:
@@ -266,26 +278,68 @@ class LedgerStore:
                 return
             after_place = rows[-1].place
 
+    def _last_place_before(self, moment_ms: int) -> int:
+        """Place of the last group older than that, by bisection; -1 when there is none.
+
+        Within an epoch places have no gap and times do not run backwards.
+        """
+        for epoch in range(self.current_epoch(), -1, -1):
+            low, high = 0, self.size(epoch)  # groups before `low` are older, from `high` on not
+            while low < high:
+                middle = (low + high) // 2
+                if self._time_at(place_of(epoch, middle)) < moment_ms:
+                    low = middle + 1
+                else:
+                    high = middle
+            if low:
+                return place_of(epoch, low - 1)
+        return -1
+
+    def _time_at(self, place: int) -> int:
+        with reading(self._engine) as connection:
+            time_ms = connection.scalar(
+                select(tables.groups.c.time_ms).where(tables.groups.c.place == place)
+            )
+        if time_ms is None:
+            raise LedgerCorrupt(reason=f"no group at {place}")
+        return int(time_ms)
+
     # --- erasing -------------------------------------------------------------------------
 
     def purge_bodies(self, before: datetime) -> int:
         """Delete bodies of groups older than ``before``; returns how many groups had any."""
-        groups = tables.groups
-        old = (
-            select(groups.c.place)
-            .where(groups.c.time_ms < milliseconds(before), groups.c.bodies.is_not(None))
-            .limit(GROUPS_PURGED_AT_ONCE)
-        )
-        purged = 0
+        purged, place = 0, self._purged_place()
         while True:
-            with writing(self._engine) as connection:
-                places = list(connection.scalars(old))
-                connection.execute(
-                    update(groups).where(groups.c.place.in_(places)).values(bodies=None)
-                )
-            purged += len(places)
-            if len(places) < GROUPS_PURGED_AT_ONCE:
+            places, place, done = self._purge_step(place, milliseconds(before))
+            purged += places
+            if done:
                 return purged
+
+    def _purge_step(self, after_place: int, before_ms: int) -> tuple[int, int, bool]:
+        """Purge some groups; returns how many, up to which place, and whether none are left."""
+        groups, progress = tables.groups, tables.progress
+        with writing(self._engine) as connection:
+            rows = connection.execute(
+                select(groups.c.place, groups.c.time_ms, groups.c.bodies.is_not(None).label("kept"))
+                .where(groups.c.place > after_place)
+                .order_by(groups.c.place)
+                .limit(GROUPS_PURGED_AT_ONCE)
+            ).all()
+            old = [row for row in rows if row.time_ms < before_ms]
+            kept = [row.place for row in old if row.kept]
+            connection.execute(update(groups).where(groups.c.place.in_(kept)).values(bodies=None))
+            if old:
+                after_place = old[-1].place
+                connection.execute(delete(progress).where(progress.c.name == _PURGED))
+                connection.execute(insert(progress).values(name=_PURGED, value=after_place))
+        return len(kept), after_place, len(old) < GROUPS_PURGED_AT_ONCE
+
+    def _purged_place(self) -> int:
+        with reading(self._engine) as connection:
+            place = connection.scalar(
+                select(tables.progress.c.value).where(tables.progress.c.name == _PURGED)
+            )
+        return -1 if place is None else int(place)
 
     def erase(self, located: Located, erase_file: Callable[[str], None]) -> None:
         """Erase the contents and the body of one record; its leaf, and so the tree, stays."""
@@ -306,15 +360,6 @@ class LedgerStore:
             connection.execute(
                 update(tables.groups).where(tables.groups.c.place == place).values(row)
             )
-
-
-def milliseconds(moment: datetime) -> int:
-    """Milliseconds since 1970, by which times are stored."""
-    return int(moment.timestamp()) * 1000 + moment.microsecond // 1000
-
-
-def from_milliseconds(value: int) -> datetime:
-    return datetime.fromtimestamp(value // 1000, UTC).replace(microsecond=value % 1000 * 1000)
 
 
 def _group_row(group: Group) -> dict[str, Any]:

@@ -39,13 +39,7 @@ groups = Table(
     Column("entries", LargeBinary, nullable=False),  # msgpack of tuple[Entry, …]
     Column("bodies", LargeBinary),  # msgpack of {entry index: bytes}; NULL when none or purged
 )
-Index("ledger_groups_time", groups.c.time_ms)
-Index(
-    "ledger_groups_bodies",
-    groups.c.time_ms,
-    sqlite_where=groups.c.bodies.is_not(None),
-    postgresql_where=groups.c.bodies.is_not(None),
-)
+# No index by time: places grow with time, and an index would be one more page in every commit.
 
 # The index for searching follows the groups; it can be dropped and built again from them.
 messages = Table(
