@@ -180,7 +180,8 @@ def show(state: State, as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps(overview.facts(), ensure_ascii=False))
     else:
-        Console().print(*overview.tables())
+        # Agencies wrote the names: they are text, not markup.
+        Console(markup=False, highlight=False).print(*overview.tables())
 
 
 @authority_app.command("add")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from lienthong.directory.records import (
     Authorities,
@@ -97,8 +97,8 @@ def _revocation(item: Revocation) -> dict[str, Any]:
 
 
 def _members_table(title: str, members: tuple[Member, ...]) -> Table:
-    table = Table("Thành viên / Member", "Tên / Name", "Hệ thống / Subsystems", "Nút / Nodes")
-    table.title = title
+    names = ("Thành viên / Member", "Tên / Name", "Hệ thống / Subsystems", "Nút / Nodes")
+    table = Table(*(Column(name, overflow="fold") for name in names), title=title)
     for one in members:
         codes = ", ".join(subsystem.code for subsystem in one.subsystems)
         nodes = ", ".join(delegation.node for delegation in one.delegations)
@@ -107,10 +107,12 @@ def _members_table(title: str, members: tuple[Member, ...]) -> Table:
 
 
 def _nodes_table(nodes: tuple[Node, ...]) -> Table:
-    table = Table("Nút / Node", "Tên / Name", "Địa chỉ / Addresses", "Khóa ký / Signing keys")
+    names = ("Nút / Node", "Tên / Name", "Địa chỉ / Addresses", "Khóa ký / Signing keys")
+    table = Table(*(Column(name, overflow="fold") for name in names))
     now = datetime.now(UTC)
     for one in nodes:
-        keys = [item.public.key_id for item in one.signing_keys if item.holds(now)]
+        held = (item.public.key_id for item in one.signing_keys if item.holds(now))
+        keys = [key for key in held if one.revoked("key", key) is None]
         table.add_row(_marked(one), one.name, ", ".join(one.addresses), ", ".join(keys))
     return table
 

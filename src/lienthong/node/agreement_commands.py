@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from lienthong.contracts.loading import load_contract
 from lienthong.errors import InvalidAgreementDocument
@@ -122,10 +122,12 @@ def list_agreements(state: State, as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps(answer, ensure_ascii=False))
         return
-    table = Table("Mã / Id", "Trạng thái / Status", "Bên hỏi / Consumer", "Dịch vụ / Service")
+    identifier = Column("Mã, trạng thái / Id, status", no_wrap=True)  # whole, to be copied
+    table = Table(identifier, Column("Bên hỏi → dịch vụ / Consumer → service", overflow="fold"))
     for agreement in answer["agreements"]:
         status = NAMES[agreement["status"]]
-        table.add_row(agreement["id"], status, agreement["consumer"], agreement["service"])
+        parties = f"{agreement['consumer']} → {agreement['service']}"
+        table.add_row(f"{agreement['id']}\n{status}", parties)
     _console().print(table)
 
 

@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from lienthong.errors import EvidenceRejected, LedgerCorrupt
 from lienthong.node.admin_client import call
@@ -78,13 +79,15 @@ def search(
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False))
         return
-    table = Table("Thời gian · Time", "Loại · Kind", "Mã · Id", "Bên hỏi · Client", "Dịch vụ", "")
+    identifier = Column("Mã, thời gian · Id, time", no_wrap=True)  # whole, so that it can be copied
+    table = Table(identifier, Column("Hỏi → dịch vụ · Client → service", overflow="fold"))
     for each in found:
-        result = f"{each['outcome']} {each['reason']}".strip()
+        what = f"{each['kind']} {each['outcome']} {each['reason']}".strip()
         table.add_row(
-            each["time"], each["kind"], each["request_id"], each["client"], each["service"], result
+            f"{each['request_id']}\n{each['time']}",
+            f"{each['client']} → {each['service']}\n{what}",
         )
-    Console().print(table)
+    _console().print(table)
 
 
 @app.command()
@@ -163,16 +166,22 @@ def verify_bundle(
 def _tell(verdict: dict[str, Any]) -> None:
     times = {"asserted": "do hai nút khẳng định · asserted", "proven": "được chứng minh · proven"}
     table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_row("[green]✓ Bằng chứng đúng · the evidence holds[/green]", "")
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row(Text("✓ Bằng chứng đúng · the evidence holds", "green"), "")
     table.add_row("Thời gian · Time", times[verdict["time"]])
     for title, part in (("Câu hỏi · Request", "request"), ("Trả lời · Answer", "answer")):
-        table.add_row(f"[bold]{title}[/bold]", "")
+        table.add_row(Text(title, "bold"), "")
         for name, value in verdict[part].items():
             table.add_row(f"  {name}", value)
     table.add_row("Đã kiểm tra · Checked", ", ".join(verdict["checks"]))
     for note in verdict["notes"]:
         table.add_row("Lưu ý · Note", note)
-    Console().print(table)
+    _console().print(table)
+
+
+def _console() -> Console:
+    return Console(markup=False, highlight=False)  # other parties wrote most of the texts
 
 
 def _read(path: Path) -> bytes:

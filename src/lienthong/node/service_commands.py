@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from lienthong.node.admin_client import call
 from lienthong.node.state import StateFolder
@@ -99,11 +99,12 @@ def list_services(state: State, as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False))
         return
-    table = Table("Dịch vụ · Service", "Loại · Kind", "Phân loại · Class", "Sổ · Bodies", "")
+    service = Column("Dịch vụ · Service", overflow="fold")
+    table = Table(service, "Loại · Kind", "Phân loại · Class", "Sổ · Bodies", "")
     for each in found:
         switch = "" if each["enabled"] else f"tắt · off: {each['notice']}"
         table.add_row(each["id"], each["kind"], each["classification"], each["bodies"], switch)
-    Console().print(table)
+    Console(markup=False, highlight=False).print(table)
 
 
 @app.command()

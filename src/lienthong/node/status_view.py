@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 
 def show_status(status: dict[str, Any]) -> None:
@@ -23,11 +24,11 @@ def show_status(status: dict[str, Any]) -> None:
     directory = status["directory"]
     table.add_row("Danh bạ · Directory", f"{directory['instance']} {directory['version']}")
     for alarm in directory["alarms"]:
-        table.add_row("  [red]! báo động · alarm[/red]", alarm)
+        table.add_row(Text("  ! báo động · alarm", "red"), alarm)
     ledger = status["ledger"]
     table.add_row("Sổ · Ledger", f"{ledger['groups']} nhóm · groups")
     for fork in status["forks"]:
-        table.add_row("  [red]! hai lịch sử · fork[/red]", fork[0])
+        table.add_row(Text("  ! hai lịch sử · fork", "red"), fork[0])
     table.add_row("Dịch vụ · Services", "\n".join(status["services"]) or "–")
     table.add_row("Hệ thống · Clients", "\n".join(status["clients"]) or "–")
-    Console().print(table)
+    Console(markup=False, highlight=False).print(table)
