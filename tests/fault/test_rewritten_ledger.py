@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 import time
@@ -14,18 +15,18 @@ from typing import Any
 import pytest
 
 from lienthong.node.admin_client import call
-from tests.fixtures.federation import Answer, Federation, TestNode
+from tests.fixtures.federation import Answer, Federation, TestNode, run
 from tests.fixtures.hostile_peer import HostilePeer
 from tests.fixtures.recording_service import RecordingService
 
 WITHIN_SECONDS = 20.0
 
 
-@pytest.fixture
-def federation(tmp_path: Path) -> Iterator[Federation]:
-    with RecordingService() as service, Federation(tmp_path) as built:
+@pytest.fixture(scope="module")
+def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Federation]:
+    with RecordingService() as service, Federation(tmp_path_factory.mktemp("f")) as built:
         consumer = built.node("H37", subsystem="motcua")
-        provider = built.node("G01", subsystem="dancu")
+        provider = built.node("G01", subsystem="dancu", clock_skew_seconds="2")
         built.start()
         provider.command(
             "service", "add", "--subsystem", "dancu", "--code", "dem", "--relay", service.url
@@ -44,47 +45,100 @@ def status(node: TestNode) -> dict[str, Any]:
     return found
 
 
-def test_growth_is_compared_and_a_ledger_that_was_set_back_is_refused(
-    federation: Federation, tmp_path: Path
-) -> None:
+@pytest.fixture
+def backup(federation: Federation, tmp_path: Path) -> Path:
+    """A backup of the provider's database, taken before some exchanges with the consumer."""
     consumer, provider = federation.nodes
     provider.stop()
-    backup = tmp_path / "backup.db"
-    shutil.copy(provider.state / "node.db", backup)  # whole: the node is stopped
+    copy = tmp_path / "backup.db"
+    shutil.copy(provider.state / "node.db", copy)  # whole: the node is stopped
     provider.run()
     provider.wait()
+    wait_for_an_answer(federation)
     for _ in range(5):
         assert ask(federation).status == 200
     wait_until_compared(consumer)
-    assert status(consumer)["forks"] == []
+    return copy
 
-    provider.stop()
-    set_back(provider, backup)
-    provider.run()
-    provider.wait()
-    refused = ask(federation)
-    assert refused.headers.get("lienthong-error") == "ledger.forked"
-    origin, first, second = status(consumer)["forks"][0]
-    assert origin.endswith("/0")
+
+def test_a_ledger_that_was_set_back_is_refused_until_its_node_knows_what_it_lost(
+    federation: Federation, backup: Path
+) -> None:
+    consumer, provider = federation.nodes
+    epoch = status(provider)["ledger"]["epoch"]
+    consumer.stop()
+    set_back(provider, backup)  # nobody is there to tell it that it lost something
+    restart(consumer)
+    assert is_forked(federation)
+    ((origin, first, second),) = status(consumer)["forks"]
+    assert origin.startswith(f"lienthong/{provider.member_id}/")
     assert first != second
-    consumer.stop()  # the proof is kept, and the ledger stays refused
-    consumer.run()
-    consumer.wait()
-    assert ask(federation).headers.get("lienthong-error") == "ledger.forked"
+    consumer.stop()
+    restart(consumer)  # the proof is kept, and the ledger stays refused
+    assert is_forked(federation)
+    provider.stop()
+    restart(provider)  # now it asks its peers
+    assert_goes_on_in_a_new_epoch(federation, epoch)
+
+
+def test_a_restored_node_asks_its_peers_records_the_gap_and_opens_a_new_epoch(
+    federation: Federation, backup: Path
+) -> None:
+    consumer, provider = federation.nodes
+    epoch, forks = status(provider)["ledger"]["epoch"], status(consumer)["forks"]
+    set_back(provider, backup)
+    assert_goes_on_in_a_new_epoch(federation, epoch)
+    assert status(consumer)["forks"] == forks
+    provider.stop()
+    restart(provider)  # a second start finds nothing more to record
+    assert status(provider)["ledger"]["epoch"] == epoch + 1
+    assert ask(federation).status == 200
+
+
+def is_forked(federation: Federation) -> bool:
+    return ask(federation).headers.get("lienthong-error") == "ledger.forked"
+
+
+def assert_goes_on_in_a_new_epoch(federation: Federation, epoch: int) -> None:
+    _, provider = federation.nodes
+    assert status(provider)["ledger"]["epoch"] == epoch + 1
+    wait_for_an_answer(federation)
+    words = ("--message", f"lienthong/{provider.member_id}/n1/{epoch}", "--json")
+    (gap,) = json.loads(provider.command("ledger", "search", *words))
+    assert gap["outcome"] == "ledger-restored"
+    assert json.loads(provider.command("ledger", "verify", "--json"))["good"]
+
+
+def wait_for_an_answer(federation: Federation) -> None:
+    """Requests from about the time of a gap are refused; that ends after the clock skew."""
+    deadline = time.monotonic() + WITHIN_SECONDS
+    while ask(federation).status != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
+
+
+def restart(node: TestNode) -> None:
+    node.run()
+    node.wait()
 
 
 def set_back(node: TestNode, backup: Path) -> None:
+    """Stop the node, restore its database, and run it again."""
+    node.stop()
     for file in node.state.glob("node.db*"):
         file.unlink()
     shutil.copy(backup, node.state / "node.db")
+    restart(node)
 
 
 def wait_until_compared(node: TestNode) -> None:
-    """Until the node has had the growth of its peer's ledger proven (asked every second)."""
+    """Until the node has had the growth of its peer's newest ledger proven (asked every second)."""
     deadline = time.monotonic() + WITHIN_SECONDS
     while True:
         with closing(sqlite3.connect(node.state / "node.db")) as database:
-            found = database.execute("SELECT size, consistent_size FROM ledger_peer_heads")
+            found = database.execute(
+                "SELECT size, consistent_size FROM ledger_peer_heads ORDER BY origin DESC LIMIT 1"
+            )
             rows = found.fetchall()
         if rows and all(size == proven and size > 1 for size, proven in rows):
             return
@@ -95,16 +149,22 @@ def wait_until_compared(node: TestNode) -> None:
 def test_two_histories_signed_by_one_node_are_refused_and_kept_as_proof(
     federation: Federation, tmp_path: Path
 ) -> None:
-    consumer, provider = federation.nodes
-    consumer.stop()
-    double = replace(consumer, state=tmp_path / "double")
-    shutil.copytree(consumer.state, double.state)
+    _, provider = federation.nodes
+    liar = federation.node("G66", subsystem="ke")
+    federation.nodes.remove(liar)  # it has no process: this one speaks for it, twice
+    double = replace(liar, state=tmp_path / "double")
+    shutil.copytree(liar.state, double.state)
+    newest = json.loads(run("directory", "show", str(federation.directory), "--json"))["version"]
+    deadline = time.monotonic() + WITHIN_SECONDS
+    while status(provider)["directory"]["version"] < newest:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
     service = provider.service_id("dem")
-    with HostilePeer(consumer, provider) as first, HostilePeer(double, provider) as second:
+    with HostilePeer(liar, provider) as first, HostilePeer(double, provider) as second:
         assert first.ask(first.request(service)).status == 200
         assert second.ask(second.request(service)).fault == "ledger.forked"
         assert first.ask(first.request(service)).fault == "ledger.forked"
     ((origin, one, other),) = status(provider)["forks"]
-    assert origin.startswith("lienthong/VN-TEST/GOV/H37/")
+    assert origin.startswith(f"lienthong/{liar.member_id}/")
     assert one.split("\n")[1] == other.split("\n")[1]  # one size
     assert one.split("\n")[2] != other.split("\n")[2]  # two roots

@@ -174,6 +174,11 @@ class AgreementService:
         """Return what other nodes have not confirmed yet, with the last error."""
         return await asyncio.to_thread(self._store.deliveries)
 
+    async def partner_nodes(self) -> set[str]:
+        """The nodes of all with whom this node has, had or was offered an agreement."""
+        known = await self.agreements()
+        return {node for each in known for node in self._nodes(each.document)} - {self._signer.node}
+
     def now(self) -> datetime:
         """The time by which statuses are told."""
         return self._clock()

@@ -16,7 +16,7 @@ from lienthong.errors import ForeignMessage, LedgerForked, LienthongError, Messa
 from lienthong.events import log_event
 from lienthong.exchange.bodies import BodyKeeper
 from lienthong.exchange.receipts import ReceiptsOwed
-from lienthong.ledger.clock import Clock
+from lienthong.ledger.clock import EPOCH_START, Clock
 from lienthong.ledger.committer import Committer
 from lienthong.ledger.erasure import erased
 from lienthong.ledger.heads import Head, format_time, parse_time
@@ -83,6 +83,7 @@ class Core:
     observer: Observer = field(default_factory=NullObserver)
     draining: bool = False
     in_flight: int = 0
+    not_before: datetime = EPOCH_START  # requests from before a restored ledger's new epoch
     tokens_of: Callable[[Request], tuple[bytes, ...]] = _no_tokens
     _bound: dict[Connection, tuple[str, DirectoryView, float]] = field(default_factory=dict)
     _skew: timedelta = field(init=False)
@@ -171,6 +172,8 @@ class Core:
         except ValueError as error:
             raise MessageExpired(time=text[:30], reason="not a time") from error
         self._check_age(sent, what)
+        if sent < self.not_before:
+            raise MessageExpired(time=text, reason=f"{what} is from before a ledger was restored")
         return sent
 
     def _check_age(self, sent: datetime, what: str) -> None:

@@ -71,7 +71,7 @@ class Housekeeping:
         for node in core.receipts.nodes():
             parcel = core.receipts.take(node)
             try:
-                await self._call(node, "POST", wire.RECEIPTS_PATH, msgspec.json.encode(parcel))
+                await self.call(node, "POST", wire.RECEIPTS_PATH, msgspec.json.encode(parcel))
             except LienthongError as error:
                 core.receipts.give_back(node, parcel)
                 log_event(
@@ -126,7 +126,7 @@ class Housekeeping:
 
     async def newest_head(self, node: str) -> tuple[Head, str]:
         """Ask a node for its newest head, check its signature and remember it."""
-        response = await self._call(node, "GET", wire.HEAD_PATH, b"")
+        response = await self.call(node, "GET", wire.HEAD_PATH, b"")
         if response.body.size > LARGEST_PROOF_BODY:
             raise MessageMalformed(reason="a head of too many bytes")
         note = response.body.read().decode("utf-8", errors="replace")
@@ -138,7 +138,7 @@ class Housekeeping:
     async def _consistency_path(self, peer: PeerHead) -> list[bytes]:
         first, second = peer.consistent, peer.head
         query = f"epoch={first.epoch}&first={first.size}&second={second.size}"
-        response = await self._call(first.node, "GET", f"{wire.CONSISTENCY_PATH}?{query}", b"")
+        response = await self.call(first.node, "GET", f"{wire.CONSISTENCY_PATH}?{query}", b"")
         try:
             if response.body.size > LARGEST_PROOF_BODY:
                 raise ValueError("size")
@@ -146,7 +146,8 @@ class Housekeeping:
         except (ValueError, msgspec.MsgspecError) as error:
             raise MessageMalformed(reason="consistency proof") from error
 
-    async def _call(self, node: str, method: str, target: str, content: bytes) -> Response:
+    async def call(self, node: str, method: str, target: str, content: bytes) -> Response:
+        """Ask another node. Raises MessageMalformed for a refusal, or what transport raises."""
         core = self._core
         view = core.directory.view
         address = core.address_of(node, view)

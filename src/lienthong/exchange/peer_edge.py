@@ -4,6 +4,7 @@ POST /lienthong/1/message       a request of one of their clients          → p
 POST /lienthong/1/agreements    an agreement or a statement about one      → agreements
 POST /lienthong/1/receipts      acknowledgements of answers that we gave
 GET  /lienthong/1/head          our newest head
+GET  /lienthong/1/held          the caller's own newest head that we hold
 GET  /lienthong/1/consistency?epoch=0&first=5&second=9    that our ledger only grew
 GET  /lienthong/1/directory/…   our copy of the directory (it proves itself)
 """
@@ -62,6 +63,7 @@ class PeerEdge:
             ("POST", wire.AGREEMENTS_PATH): self._agreements,
             ("POST", wire.RECEIPTS_PATH): self._take_receipts,
             ("GET", wire.HEAD_PATH): self._head,
+            ("GET", wire.HELD_PATH): self._held,
             ("GET", wire.CONSISTENCY_PATH): self._consistency,
         }
 
@@ -120,12 +122,10 @@ class PeerEdge:
 
     async def _head(self, request: Request) -> Response:
         self._peer(request)
-        note = self._core.committer.head_note
-        if not note:
-            raise RecordNotFound(name="head")
-        return Response(
-            200, [("content-type", "text/plain; charset=utf-8")], Body.of(note.encode())
-        )
+        return _note(self._core.committer.head_note)
+
+    async def _held(self, request: Request) -> Response:
+        return _note(self._core.peers.newest_of(self._peer(request)))
 
     async def _consistency(self, request: Request) -> Response:
         self._peer(request)
@@ -151,6 +151,12 @@ def _numbers(query: str) -> tuple[int, int, int]:
     if not 0 <= epoch < 1 << 20 or not 0 <= first <= second < 1 << 40:
         raise MessageMalformed(reason="epoch, first or second out of range")
     return epoch, first, second
+
+
+def _note(note: str) -> Response:
+    if not note:
+        raise RecordNotFound(name="head")
+    return Response(200, [("content-type", "text/plain; charset=utf-8")], Body.of(note.encode()))
 
 
 def _json(content: bytes) -> Response:

@@ -117,6 +117,12 @@ class Committer:
         """Groups in the tree of this epoch."""
         return self._frontier.size
 
+    def begin(self, epoch: int) -> None:
+        """Go on in a new, empty tree. Only while nothing is being recorded."""
+        self.epoch = epoch
+        self._frontier = Frontier()
+        self.head_note = ""
+
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._thread.start()

@@ -16,10 +16,10 @@ from sqlalchemy import Engine, delete, insert, select
 
 from lienthong.errors import LedgerForked, LedgerUnavailable
 from lienthong.ledger import tables
+from lienthong.ledger.clock import milliseconds
 from lienthong.ledger.database import reading, writing
 from lienthong.ledger.heads import Head, parse_head
 from lienthong.ledger.merkle import verify_consistency
-from lienthong.ledger.store import milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,13 @@ class PeerBook:
 
     def all(self) -> list[PeerHead]:
         return list(self._heads.values())
+
+    def newest_of(self, node: str) -> str:
+        """The newest head note of a node, over all its epochs; empty when there is none."""
+        held = [peer for peer in self._heads.values() if peer.head.node == node]
+        if not held:
+            return ""
+        return max(held, key=lambda peer: (peer.head.epoch, peer.head.size)).note
 
     def origins(self) -> list[str]:
         return sorted(self._heads)
