@@ -78,7 +78,7 @@ class LedgerStore:
             connection = self._writer_connection()
             cursor = connection.cursor()
         except Exception as error:
-            self._drop_writer()
+            self.close()
             raise LedgerUnavailable() from error
         if self._sqlite:
             self._insert_alone(cursor, group)
@@ -106,7 +106,7 @@ class LedgerStore:
 
     def _find_out(self, group: Group, error: Exception) -> None:
         """After a lost reply to COMMIT: look whether the group is there."""
-        self._drop_writer()
+        self.close()
         deadline = time.monotonic() + RECONNECT_SECONDS
         while time.monotonic() < deadline:
             try:
@@ -150,16 +150,14 @@ class LedgerStore:
         try:
             connection.rollback()
         except Exception:
-            self._drop_writer()
+            self.close()
 
-    def _drop_writer(self) -> None:
+    def close(self) -> None:
+        """Let go of the writer's connection; the next append opens another."""
         writer, self._writer = self._writer, None
         if writer is not None:
             with suppress(Exception):  # it is given up because it is broken
                 writer.close()
-
-    def close(self) -> None:
-        self._drop_writer()
 
     # --- epochs and the tree -------------------------------------------------------------
 
