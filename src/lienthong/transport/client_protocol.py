@@ -196,7 +196,9 @@ class ClientProtocol(HttpProtocol):
             return
         limits = self._limits
         headers, self._headers = self._headers, []  # what comes after these are trailers
-        if len(headers) > limits.header_count:
+        # What came may hold some of the body too: the head itself is measured only then.
+        large = self._head_bytes > limits.head_bytes and _size(headers) > limits.head_bytes
+        if large or len(headers) > limits.header_count:
             raise self._too_large(limits.head_bytes)
         index = dict(headers)
         self._head = headers, index
@@ -322,6 +324,10 @@ class ClientProtocol(HttpProtocol):
         """Cut the connection at once."""
         if self._transport is not None:
             self._transport.abort()
+
+
+def _size(headers: Headers) -> int:
+    return sum([len(name) + len(value) for name, value in headers])
 
 
 def _count(headers: Headers) -> int:
