@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -33,6 +34,7 @@ LEVELS = {
     "error": logging.ERROR,
 }
 MOST_WAITING = 10_000  # records; about 10 MB
+GATHER_SECONDS = 0.02  # what a killed process may lose of its log
 # Sizes, times and versions; a citizen number is text everywhere in this program.
 _NUMBERS = (int, float, type(None))
 
@@ -57,6 +59,7 @@ class LogWriter(logging.Handler):
 
     def attach(self, level: int) -> Self:
         """Start writing: our own log from ``level`` on, that of libraries from warnings on."""
+        _leave_out_what_nobody_reads()
         logging.getLogger(LOGGER).setLevel(level)
         logging.getLogger().setLevel(logging.WARNING)
         logging.getLogger().addHandler(self)
@@ -85,15 +88,35 @@ class LogWriter(logging.Handler):
         super().close()
 
     def _run(self) -> None:
-        while (record := self._waiting.get()) is not None:
-            self._write(record)
+        """Write what has come in since the last time, in one go.
 
-    def _write(self, record: logging.LogRecord) -> None:
+        To be woken for each line would take Python's lock from the event loop each time.
+        """
+        while (record := self._waiting.get()) is not None:
+            time.sleep(GATHER_SECONDS)
+            lines = [self._line(record)]
+            last = False
+            while not last and not self._waiting.empty():
+                following = self._waiting.get()
+                last = following is None
+                lines.append("" if following is None else self._line(following))
+            self._write("".join(lines), len(lines))
+            if last:
+                return
+
+    def _line(self, record: logging.LogRecord) -> str:
         try:
-            self._stream.write(json_line(record, self._context))
-            self._stream.flush()
-        except Exception:  # a reader that is gone, a record that cannot be told: the rest goes on
+            return json_line(record, self._context)
+        except Exception:  # a record that cannot be told: the rest goes on
             self.dropped += 1
+            return ""
+
+    def _write(self, text: str, lines: int) -> None:
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except (OSError, ValueError):  # a reader that is gone
+            self.dropped += lines
 
 
 def start_logging(
@@ -104,6 +127,12 @@ def start_logging(
         raise InvalidSetting(name="log_level", reason=f"{level!r} ({', '.join(LEVELS)})")
     writer = LogWriter(stream or sys.stderr, {"node": node, **context})
     return writer.attach(LEVELS[level])
+
+
+def _leave_out_what_nobody_reads() -> None:
+    """Spare each record the search for its caller's file and line (Logging HOWTO, Optimization)."""
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
 def json_line(record: logging.LogRecord, context: Mapping[str, str]) -> str:
