@@ -28,7 +28,7 @@ OTHER = b64encode(b"\1" * 32).decode()
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with attack_scene(tmp_path_factory.mktemp("f")) as built:
+    with attack_scene(tmp_path_factory.mktemp("f"), request_limit_bytes="4000000") as built:
         yield built
 
 
@@ -275,6 +275,16 @@ def test_refuses_headers_over_the_limit(scene: Scene) -> None:
     head = b"POST /lienthong/1/message HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n"
     answer = scene.peer.raw(head + b"lienthong-message: " + b"A" * 400_000 + b"\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 431 ")
+
+
+def test_refuses_a_body_over_the_limit(scene: Scene) -> None:
+    body = bytes(4_000_001)
+    wire = scene.peer.sign(scene.peer.request(scene.service_id, body=body), body)
+    try:
+        reply = scene.peer.ask(wire)
+    except OSError:  # it hung up before we had sent all of it
+        return
+    assert reply.status == 413
 
 
 def test_a_truncated_body_is_never_taken_for_a_message(scene: Scene) -> None:

@@ -42,7 +42,9 @@ class Acknowledgement(NamedTuple):
     proof: Proof
 
 
-decode_parcel = msgspec.json.Decoder(tuple[GroupReceipt, ...]).decode
+# Each group costs a signature check on the event loop.
+Parcel = Annotated[tuple[GroupReceipt, ...], msgspec.Meta(max_length=MOST_GROUPS_A_PARCEL)]
+decode_parcel = msgspec.json.Decoder(Parcel).decode
 
 
 class ReceiptsOwed:
