@@ -752,6 +752,12 @@ class WrongSecurityServer(
     """X-Road-Security-Server names a node that does not answer for the service."""
 
 
+class DescriptionMissing(
+    MessageError, code="xroad.description_missing", status=404, xroad="NotFound"
+):
+    """getOpenAPI was asked about a service whose provider gave no description."""
+
+
 class ReservedServiceCode(MessageError, code="xroad.reserved_service_code"):
     """A service would take the name of a metaservice."""
 

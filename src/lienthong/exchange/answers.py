@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from lienthong.errors import AnswerInDoubt
 from lienthong.exchange.core import Core
@@ -38,7 +38,6 @@ class Outcome:
     reason: str
     agreement: str = ""
     purpose: str = ""
-    known_service: bool = field(default=True)
 
 
 def fault_outcome(fault: Fault, outcome: str, accept: str | None, agreement: str = "") -> Outcome:

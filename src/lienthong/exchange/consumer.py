@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import uuid
 from typing import NamedTuple
 
 from lienthong.directory.view import DirectoryView
@@ -34,6 +33,7 @@ from lienthong.events import log_event
 from lienthong.exchange.clients import ClientRegistry
 from lienthong.exchange.core import Core
 from lienthong.exchange.faults import PeerFault, read_peer_fault
+from lienthong.exchange.reports import report_answer, report_refusal
 from lienthong.exchange.subjects import subjects_of
 from lienthong.exchange.wire import (
     MESSAGE_PATH,
@@ -105,22 +105,6 @@ class _Call(NamedTuple):
     view: DirectoryView
 
 
-def _log_answer(request: Request, answer: Answer) -> None:
-    log_event(
-        logger,
-        logging.INFO,
-        "exchange.answered",
-        role="consumer",
-        request_id=request.request_id,
-        message_id=request.message_id,
-        client=request.client,
-        service=request.service,
-        outcome=answer.outcome,
-        reason=answer.reason,
-        status=answer.status,
-    )
-
-
 def _log_failure(request: Request, error: Exception) -> None:
     log_event(
         logger,
@@ -148,6 +132,7 @@ class ConsumerEdge:
         self._core = core
         self._clients = clients
         self._client_list = ClientList()
+        self._answering: set[str] = set()
 
     async def handle(self, request: HttpRequest) -> HttpResponse:
         """Answer one request; every error becomes an X-Road fault with an id in the log."""
@@ -200,13 +185,19 @@ class ConsumerEdge:
         )
         core.observer.exchanged(
             "consumer",
-            sent.message.service,
+            target.metaservice or self._label(answer.message),
             answer.message.outcome,
             time.perf_counter() - started,
             response.body.size,
             request.body.size,
         )
         return HttpResponse(answer.message.status, headers, shown[1])
+
+    def _label(self, answer: Answer) -> str:
+        """The service as metrics name it: one that has answered, not whatever was asked for."""
+        if answer.outcome == "answered":
+            self._answering.add(answer.service)
+        return answer.service if answer.service in self._answering else "unknown"
 
     def _request_hash(self, call: _Call, request_id: str) -> str:
         headers = request_headers(call.http.headers, call.xroad, request_id)
@@ -235,7 +226,7 @@ class ConsumerEdge:
             except (LienthongError, PeerFault) as error:
                 _log_failure(sent.message, error)
                 raise
-            _log_answer(sent.message, answer.message)
+            report_answer(logger, "consumer", sent.message, answer.message)
             return sent, answer, response
         raise NodeUnreachable(service=str(call.target.service)) from failure
 
@@ -375,16 +366,7 @@ class ConsumerEdge:
         return signed
 
     def _refuse(self, request: HttpRequest, error: LienthongError) -> HttpResponse:
-        error_id = str(uuid.uuid4())
-        self._core.observer.refused("consumer", error.code)
-        log_event(
-            logger,
-            logging.WARNING,
-            "exchange.refused",
-            error_id=error_id,
-            code=error.code,
-            reason=str(error),
-        )
+        error_id = report_refusal(self._core.observer, logger, "consumer", error)
         language = language_of(
             request.header("accept-language"), default=self._core.settings.language
         )

@@ -1,23 +1,27 @@
 """Deciding and asking: may this client ask this service this, and what does the source say.
 
-outcome = await execution.run(request, http)     # never raises for what a client did wrong
+    permit = execution.decide(request, http)          # neither raises for what a client did wrong
+    outcome = await execution.run(permit, request, http)
+
+The ledger's record stands between the two: nothing is executed before it is on disk, and what
+it keeps of a request depends on the decision.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
 from concurrent.futures import Executor
 from dataclasses import replace
+from typing import NamedTuple
 
 from lienthong.agreements.book import AgreementBook, Decision, Question
 from lienthong.agreements.paths import encode_path, normalise_path
-from lienthong.errors import LienthongError, RecordNotFound
-from lienthong.events import log_event
+from lienthong.errors import DescriptionMissing, LienthongError
 from lienthong.exchange.answers import Outcome, fault_outcome
 from lienthong.exchange.core import Core
-from lienthong.exchange.services import Service, ServiceRegistry
+from lienthong.exchange.reports import report_refusal
+from lienthong.exchange.services import BodyLogging, Service, ServiceRegistry
 from lienthong.exchange.xroad.faults import Fault, Place, language_of
 from lienthong.exchange.xroad.headers import service_headers
 from lienthong.exchange.xroad.metaservices import (
@@ -33,12 +37,31 @@ from lienthong.exchange.xroad.paths import (
     METASERVICES,
 )
 from lienthong.ledger.messages import Request
+from lienthong.sources.queries import Query
 from lienthong.transport.messages import Body, Headers, Response
 from lienthong.transport.messages import Request as HttpRequest
 
 JSON_HEADERS: Headers = [("content-type", "application/json; charset=utf-8")]
 
 logger = logging.getLogger("lienthong.exchange.execution")
+
+
+class Permit(NamedTuple):
+    """What was decided of a request; ``refusal`` says why it is not executed."""
+
+    bodies: BodyLogging  # of the answer
+    label: str  # of metrics: never a name that only a request knows
+    refusal: LienthongError | None = None
+    service: Service | None = None  # None: a metaservice
+    path: str = ""
+    decision: Decision | None = None
+    query: Query | None = None
+
+    @property
+    def request_bodies(self) -> BodyLogging:
+        """A body that nobody was allowed to send must not fill the provider's disk."""
+        executed = self.refusal is None and self.service is not None
+        return "metadata" if self.bodies == "full" and not executed else self.bodies
 
 
 class Execution:
@@ -52,33 +75,71 @@ class Execution:
         self._book = book
         self._threads = threads
 
-    def logging_of(self, service_id: str) -> str:
-        """What the ledger keeps of this service's bodies."""
-        service = self._services.get(service_id)
-        return self._core.settings.log_bodies if service is None else service.bodies
-
-    async def run(self, request: Request, http: HttpRequest) -> Outcome:
-        """Decide and execute. Every outcome is returned, refusals and faults too."""
+    def decide(self, request: Request, http: HttpRequest) -> Permit:
+        """May this be executed, and what does the ledger keep of it? Counts rate and quota."""
+        code = request.service.rpartition("/")[2]
+        if code in METASERVICES:
+            return Permit(self._core.settings.log_bodies, code)
+        service = self._services.get(request.service)
+        if service is None:
+            permit = Permit(self._core.settings.log_bodies, "unknown")
+        else:
+            permit = Permit(service.bodies, request.service)
         try:
-            if request.service.rpartition("/")[2] in METASERVICES:
+            return self._permit(permit, request, http)
+        except LienthongError as error:
+            return permit._replace(refusal=error)
+        except Exception:
+            logger.exception("decision.failed", extra={"fields": {"id": request.request_id}})
+            return permit._replace(refusal=LienthongError())
+
+    def _permit(self, permit: Permit, request: Request, http: HttpRequest) -> Permit:
+        service = self._services.find(request.service)
+        path = normalise_path(request.path)
+        if service.data is None:
+            decision = self._check(request, path, None, 1)
+            return permit._replace(service=service, path=path, decision=decision)
+        query, fault = None, None
+        try:
+            query = service.data.parse(request.method, path, request.query, http.body.read())
+        except LienthongError as error:
+            fault = error  # told only to those who may ask at all
+        asked = frozenset(service.data.contract.fields) if query is None else query.fields
+        count = 1 if query is None else max(len(query.keys), 1)
+        decision = self._check(request, path, asked, count)
+        return permit._replace(
+            refusal=fault, service=service, path=path, decision=decision, query=query
+        )
+
+    async def run(self, permit: Permit, request: Request, http: HttpRequest) -> Outcome:
+        """Execute what was permitted. Every outcome is returned, refusals and faults too."""
+        if permit.refusal is not None:
+            return self._refusal(request, permit.refusal)
+        try:
+            if permit.service is None:
                 return self._metaservice(request)
-            return await self._service(request, http)
+            return await self._ask(permit, permit.service, request, http)
         except LienthongError as error:
             return self._refusal(request, error)
         except Exception:
             logger.exception("execution.failed", extra={"fields": {"id": request.request_id}})
             return self._refusal(request, LienthongError())
 
-    async def _service(self, request: Request, http: HttpRequest) -> Outcome:
-        service = self._services.find(request.service)
-        path = normalise_path(request.path)
-        if service.data is not None:
-            return await self._ask_data(service, request, path, http.body)
-        decision = self._decide(request, path, None, 1)
+    async def _ask(
+        self, permit: Permit, service: Service, request: Request, http: HttpRequest
+    ) -> Outcome:
+        decision = permit.decision
+        assert decision is not None
+        if permit.query is not None:
+            assert service.data is not None
+            status, content = await asyncio.get_running_loop().run_in_executor(
+                self._threads, service.data.answer, permit.query, decision.granted
+            )
+            return _answered(decision, status, JSON_HEADERS, Body.of(content))
         assert service.relay is not None
         response = await service.relay.send(
             request.method,
-            encode_path(path) if request.path else "",
+            encode_path(permit.path) if request.path else "",
             request.query,
             provider_headers(request),
             http.body,
@@ -87,26 +148,7 @@ class Execution:
         headers = service_headers(response.headers)
         return _answered(decision, response.status, headers, response.body)
 
-    async def _ask_data(self, service: Service, request: Request, path: str, body: Body) -> Outcome:
-        data = service.data
-        assert data is not None
-        query, fault = None, None
-        try:
-            query = data.parse(request.method, path, request.query, body.read())
-        except LienthongError as error:
-            fault = error  # told only to those who may ask at all
-        asked = frozenset(data.contract.fields) if query is None else query.fields
-        count = 1 if query is None else max(len(query.keys), 1)
-        decision = self._decide(request, path, asked, count)
-        if fault is not None or query is None:
-            raise fault or RecordNotFound(name=request.path)
-        loop = asyncio.get_running_loop()
-        status, content = await loop.run_in_executor(
-            self._threads, data.answer, query, decision.granted
-        )
-        return _answered(decision, status, JSON_HEADERS, Body.of(content))
-
-    def _decide(
+    def _check(
         self, request: Request, path: str, fields: frozenset[str] | None, count: int
     ) -> Decision:
         decision = self._book.decide(
@@ -146,23 +188,19 @@ class Execution:
         code = openapi_service_code(query)
         service = self._services.find(f"{subsystem}/{code}")
         if not service.openapi:
-            raise RecordNotFound(name=f"{GET_OPENAPI} {code}")
+            raise DescriptionMissing(service=service.id)
         return openapi_response(service.openapi, service.openapi_type)
 
     def _refusal(self, request: Request, error: LienthongError) -> Outcome:
-        error_id = str(uuid.uuid4())
-        log_event(
+        error_id = report_refusal(
+            self._core.observer,
             logger,
-            logging.WARNING,
-            "exchange.refused",
+            "provider",
+            error,
             request_id=request.request_id,
-            error_id=error_id,
             client=request.client,
             service=request.service,
-            code=error.code,
-            reason=str(error),
         )
-        self._core.observer.refused("provider", error.code)
         headers = dict(request.headers)
         language = language_of(headers.get("accept-language"), self._core.settings.language)
         fault = Fault.of(error, Place.PROVIDER, error_id, language)

@@ -3,8 +3,8 @@
 The numbers are those of docs/protocols/0001-message.md §7:
 (1) read the message; (2) it is meant for us and comes from the node it names; (3) the sender may
 speak for the client, and we for the provider; (4) its proof and the signature under it; (5) its
-time; (6) its body; (7) executed at most once; (8) log that it was received, on disk; (9) may
-this client ask this; (10) ask the source; (11) log and sign the answer; (12) send it.
+time; (6) its body; (7) executed at most once; (8) may this client ask this; (9) log that it
+was received, on disk; (10) ask the source; (11) log and sign the answer; (12) send it.
 
 Up to (7) the sender is not yet known to be who it says: errors go back unsigned. From (8) on
 every outcome, a refusal too, is a signed answer.
@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import uuid
 
 from lienthong.directory.view import DirectoryView
 from lienthong.errors import (
@@ -27,12 +26,12 @@ from lienthong.errors import (
     MessageMalformed,
     NodeDraining,
 )
-from lienthong.events import log_event
 from lienthong.exchange.answers import AnswerWriter, Outcome
 from lienthong.exchange.core import Core
 from lienthong.exchange.execution import Execution
 from lienthong.exchange.faults import peer_fault_response
 from lienthong.exchange.once import Done, Finished, InDoubt, OnceRegister, Running
+from lienthong.exchange.reports import report_answer, report_refusal
 from lienthong.exchange.wire import Signed, message_headers, read_request
 from lienthong.exchange.xroad.faults import language_of
 from lienthong.identity.identifiers import NodeId, ServiceId, SubsystemId
@@ -137,9 +136,10 @@ class ProviderEdge:
         self, http: HttpRequest, signed: Signed, leaf: bytes, started: float
     ) -> Finished:
         core, request = self._core, signed.message
-        # (8)
         try:
-            mode = self._execution.logging_of(request.service)
+            permit = self._execution.decide(request, http)  # (8)
+            # (9)
+            mode = permit.request_bodies
             body, body_file = await core.bodies.keep(
                 http.body, mode, request.request_id, "request-received"
             )
@@ -155,32 +155,18 @@ class ProviderEdge:
             self._once.abandon(request.request_id)  # nothing was executed
             raise
         try:
-            # (9), (10)
-            outcome = await self._execution.run(request, http)
-            # (11)
-            finished = await self._finish(request, leaf, outcome, mode)
+            outcome = await self._execution.run(permit, request, http)  # (10)
+            finished = await self._finish(request, leaf, outcome, permit.bodies)  # (11)
         except LienthongError as error:  # it was executed, so "nothing was sent" would be untrue
             self._once.doubt(request.request_id)
             raise AnswerInDoubt(request_id=request.request_id) from error
         except BaseException:
             self._once.doubt(request.request_id)
             raise
-        log_event(
-            logger,
-            logging.INFO,
-            "exchange.answered",
-            role="provider",
-            request_id=request.request_id,
-            message_id=request.message_id,
-            client=request.client,
-            service=request.service,
-            outcome=outcome.outcome,
-            reason=outcome.reason,
-            status=outcome.status,
-        )
+        report_answer(logger, "provider", request, outcome)
         core.observer.exchanged(
             "provider",
-            request.service if outcome.known_service else "unknown",
+            permit.label,
             outcome.outcome,
             time.perf_counter() - started,
             http.body.size,
@@ -199,18 +185,12 @@ class ProviderEdge:
         return finished
 
     def _refuse_unsigned(self, http: HttpRequest, error: LienthongError) -> HttpResponse:
-        error_id = str(uuid.uuid4())
-        self._core.observer.refused("provider", error.code)
-        log_event(
-            logger,
-            logging.WARNING,
-            "peer.refused",
-            error_id=error_id,
-            code=error.code,
-            reason=str(error),
-            peer=http.connection.peer_address,
+        core = self._core
+        peer = http.connection.peer_address
+        error_id = report_refusal(
+            core.observer, logger, "provider", error, "peer.refused", peer=peer
         )
-        language = language_of(http.header("accept-language"), self._core.settings.language)
+        language = language_of(http.header("accept-language"), core.settings.language)
         return peer_fault_response(error, error_id, language)
 
 

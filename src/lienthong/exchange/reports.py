@@ -1,0 +1,63 @@
+"""What the log says of an exchange, in the same words on both sides."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from typing import Protocol
+
+from lienthong.errors import LienthongError
+from lienthong.events import log_event
+from lienthong.exchange.core import Observer
+from lienthong.ledger.messages import Request
+
+
+class Ending(Protocol):
+    """How an exchange ended: a signed answer, or what is about to become one."""
+
+    @property
+    def outcome(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def status(self) -> int: ...
+
+
+def report_answer(logger: logging.Logger, role: str, request: Request, ending: Ending) -> None:
+    """Log that a request was answered, refused or failed in a signed answer."""
+    log_event(
+        logger,
+        logging.INFO,
+        "exchange.answered",
+        role=role,
+        request_id=request.request_id,
+        message_id=request.message_id,
+        client=request.client,
+        service=request.service,
+        outcome=ending.outcome,
+        reason=ending.reason,
+        status=ending.status,
+    )
+
+
+def report_refusal(
+    observer: Observer,
+    logger: logging.Logger,
+    role: str,
+    error: LienthongError,
+    event: str = "exchange.refused",
+    **facts: object,
+) -> str:
+    """Count and log a refusal; returns its id, which the caller is told as ``detail``."""
+    error_id = str(uuid.uuid4())
+    observer.refused(role, error.code)
+    log_event(
+        logger,
+        logging.WARNING,
+        event,
+        error_id=error_id,
+        **facts,
+        code=error.code,
+        reason=str(error),
+    )
+    return error_id
