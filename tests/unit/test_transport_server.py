@@ -369,12 +369,26 @@ def test_lets_no_handler_split_a_response() -> None:
 
 
 def test_says_refusals_as_the_edge_wants_them() -> None:
-    def refusal(error: TransportError) -> Response:
-        return Response(error.status, [("x-road-error", error.code)], Body.of(b"{}"))
+    def refusal(error: TransportError, error_id: str) -> Response:
+        headers = [("x-road-error", error.code), ("x-id", error_id)]
+        return Response(error.status, headers, Body.of(b"{}"))
 
     answer = ask(post(b"12"), limits=Limits(body_bytes=1), refusal=refusal)
     assert b"x-road-error: transport.body_too_large\r\n" in answer
     assert BodyTooLarge.code in answer.decode()
+
+
+def test_logs_what_was_wrong_with_a_request_under_the_id_that_its_sender_is_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level("INFO", "lienthong"):
+        answer = ask(b"GET / HTTP/1.1\r\n\r\n")
+    (record,) = [each for each in caplog.records if each.msg == "http.refused"]
+    fields = vars(record)["fields"]
+    assert fields["code"] == "transport.http_malformed"
+    assert "no Host header" in fields["reason"]
+    assert fields["peer"].startswith(HOST)
+    assert f"urn:uuid:{fields['error_id']}".encode() in answer
 
 
 def test_drain_answers_running_requests_and_closes_idle_connections() -> None:

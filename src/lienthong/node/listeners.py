@@ -143,16 +143,19 @@ class Listeners:
         )
 
     @property
-    def _refusals(self) -> dict[str, Callable[[TransportError], Response]]:
+    def _refusals(self) -> dict[str, Callable[[TransportError, str], Response]]:
         """How each port words what is wrong before a request can be read."""
         return {
             "client_http": self._xroad_refusal,
             "client_https": self._xroad_refusal,
-            "peers": lambda error: peer_fault_response(error, "-", self._node.settings.language),
+            "peers": self._peer_refusal,
         }
 
-    def _xroad_refusal(self, error: TransportError) -> Response:
-        fault = Fault.of(error, Place.CLIENT, "-", self._node.settings.language)
+    def _peer_refusal(self, error: TransportError, error_id: str) -> Response:
+        return peer_fault_response(error, error_id, self._node.settings.language)
+
+    def _xroad_refusal(self, error: TransportError, error_id: str) -> Response:
+        fault = Fault.of(error, Place.CLIENT, error_id, self._node.settings.language)
         response = fault_response(fault, None, self._node.settings.error_spelling)
         response.status = error.status
         return response

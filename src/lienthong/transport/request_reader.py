@@ -43,7 +43,7 @@ class Listener:
 
     handler: Handler
     limits: Limits
-    refusal: Callable[[TransportError], Response]
+    refusal: Callable[[TransportError, str], Response]
     spool_folder: Path | None
     now: float = 0.0
     date: str = ""

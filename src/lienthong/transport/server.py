@@ -34,12 +34,13 @@ async def serve(
     tls: ssl.SSLContext | None = None,
     limits: Limits = Limits(),  # noqa: B008 - frozen
     spool_folder: Path | None = None,
-    refusal: Callable[[TransportError], Response] | None = None,
+    refusal: Callable[[TransportError, str], Response] | None = None,
 ) -> Server:
     """Listen and answer; port 0 takes a free one. Raises ListenFailed.
 
     ``refusal`` makes the response to requests that never reach the handler (malformed, too
-    large) and to those whose handler fails; by default problem+json (RFC 9457).
+    large) and to those whose handler fails, from the error and its id in the log; by default
+    problem+json (RFC 9457).
     ``spool_folder`` takes bodies above ``limits.spool_threshold_bytes``; None: the system's
     folder for temporary files.
     """
@@ -60,13 +61,14 @@ async def serve(
     return Server(loop, listening, listener)
 
 
-def problem(error: TransportError) -> Response:
+def problem(error: TransportError, error_id: str) -> Response:
     """Say an error as problem+json (RFC 9457)."""
     document = {
         "type": f"urn:lienthong:error:{error.code}",
         "title": error.message("vi"),
         "status": error.status,
         "code": error.code,
+        "instance": f"urn:uuid:{error_id}",
         "detail": error.message("en"),
     }
     return json_response(error.status, document, "application/problem+json")

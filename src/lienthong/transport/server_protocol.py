@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import uuid
 from collections import deque
 
 from lienthong.errors import (
@@ -14,6 +15,7 @@ from lienthong.errors import (
     TooManyConnections,
     TransportError,
 )
+from lienthong.events import log_event
 from lienthong.transport.messages import Body, Request, Response
 from lienthong.transport.request_reader import (
     BODY,
@@ -184,7 +186,6 @@ class ServerProtocol(RequestReader):
 
     def _refuse(self, error: TransportError) -> None:
         """Answer with ``error`` after the requests before it, and read no more."""
-        log.info("request refused", extra={"code": error.code, "reason": str(error)})
         self._reading = DEAF
         self._stash = b""
         self._intake.abandon()
@@ -197,10 +198,21 @@ class ServerProtocol(RequestReader):
         self._reading = DEAF
         self._busy = False
         self._since = self._listener.now
+        error_id = str(uuid.uuid4())
+        peer = self.connection.peer_address
+        log_event(
+            log,
+            logging.WARNING,
+            "http.refused",
+            error_id=error_id,
+            code=error.code,
+            reason=str(error),
+            peer=peer,
+        )
         transport = self._transport
         if transport.is_closing():
             return
-        response = self._listener.refusal(error)
+        response = self._listener.refusal(error, error_id)
         size = str(response.body.size)
         head = response_head(response.status, "", response.headers, size, True, self._listener.date)
         transport.write(head + response.body.read())
