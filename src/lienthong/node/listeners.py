@@ -22,7 +22,6 @@ from lienthong.node.admin_client import short_socket_path
 from lienthong.node.health import operations_handler
 from lienthong.node.health_checks import health_report
 from lienthong.node.management import management_app
-from lienthong.node.trust import client_listener_context
 from lienthong.transport.limits import Limits
 from lienthong.transport.messages import Connection, Handler, Response
 from lienthong.transport.server import Server, serve
@@ -80,9 +79,8 @@ class Listeners:
             )
         await self._open("client_http", settings.client_http_listen, consumer.handle, limits)
         if settings.client_https_listen:
-            state = self._node.state
             registered = self._node.administration.client_certificates()
-            context = client_listener_context(state.tls_certificate, state.tls_key, registered)
+            context = self._node.trust.client_listener(registered)
             self.client_context = context
             await self._open(
                 "client_https", settings.client_https_listen, consumer.handle, limits, context

@@ -44,6 +44,7 @@ class Trust:
         self._tls_key = PrivateKey.load(state.tls_key)
         self._server: ssl.SSLContext | None = None
         self._client: ssl.SSLContext | None = None
+        self._clients: ssl.SSLContext | None = None
         self._authorities: tuple[str, ...] = ()
         self._certificate = ""
         self.last_error: LienthongError | None = None
@@ -154,9 +155,17 @@ class Trust:
                 self._server.load_verify_locations(cadata=pem)
             self._client = None
 
+    def client_listener(self, registered: tuple[str, ...]) -> ssl.SSLContext:
+        """TLS for the agency's own systems; ``registered`` are their certificates."""
+        self._clients = client_listener_context(
+            self._state.tls_certificate, self._state.tls_key, registered
+        )
+        return self._clients
+
     def _load_identity(self) -> None:
-        if self._server is not None:
-            self._server.load_cert_chain(self._state.tls_certificate, self._state.tls_key)
+        for context in (self._server, self._clients):  # listeners hold these very contexts
+            if context is not None:
+                context.load_cert_chain(self._state.tls_certificate, self._state.tls_key)
         self._client = None
 
 
