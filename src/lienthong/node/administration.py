@@ -78,6 +78,12 @@ class Administration:
             self._put(definition, service)
         return service
 
+    def close(self) -> None:
+        """Let go of all sources: the node has stopped."""
+        for service in self._node.services.all():
+            close_service(service)
+            self._node.services.remove(service.id)
+
     async def remove_service(self, service_id: str) -> None:
         """Raises NotFound."""
         self.definition(service_id)

@@ -138,6 +138,8 @@ class Node:
             self.trusting_pool.close()
         await self.listeners.close()
         self.threads.shutdown(wait=False, cancel_futures=True)
+        if self.started:
+            self.administration.close()
         self.store.close()
         self.engine.dispose()
         self._lock.close()

@@ -61,3 +61,4 @@ async def _serve(state: StateFolder, settings: Settings, writer: LogWriter) -> N
     finally:
         waiting.cancel()
         await node.stop()
+        gc.unfreeze()  # or libraries report all that they still hold as leaked
