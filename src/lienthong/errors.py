@@ -157,6 +157,14 @@ class InvalidSetting(ConfigurationError, code="configuration.invalid_setting"):
     """A setting's value is not of its type."""
 
 
+class PathUnusable(ConfigurationError, code="configuration.path_unusable"):
+    """A file or folder named on the command line cannot be read, made or written."""
+
+
+class RootUnusable(ConfigurationError, code="configuration.root_unusable"):
+    """The file given as the root of trust is none."""
+
+
 # --- identity ------------------------------------------------------------------------
 
 
@@ -323,6 +331,10 @@ class KeyChangeRefused(
     DirectoryError, code="directory.key_change_refused", status=409, xroad="SignatureVerification"
 ):
     """A record changed without the old key's signature and without enough registrars."""
+
+
+class StatementStale(KeyChangeRefused, code="directory.statement_stale"):
+    """A statement is older than the one in the directory; nothing says that anyone cheats."""
 
 
 class RequestInvalid(DirectoryError, code="directory.request_invalid", status=400):
@@ -898,6 +910,10 @@ class LedgerForked(LedgerError, code="ledger.forked", status=409, xroad="Invalid
     """Another node shows two histories of its ledger."""
 
 
+class IndexKeyWrong(LedgerError, code="ledger.index_key"):
+    """The key of the ledger's index is missing or is not the one that the index was made with."""
+
+
 class RecordNotFound(LedgerError, code="ledger.not_found", status=404, xroad="NotFound"):
     """The ledger holds no record under that id."""
 
@@ -922,6 +938,18 @@ class NodeNotRunning(NodeError, code="node.not_running"):
 
 class NodeNotInitialised(NodeError, code="node.not_initialised"):
     """A state folder holds no node."""
+
+
+class NodeWaiting(NodeError, code="node.waiting", status=503):
+    """A command needs the running node, which runs but waits for the directory's approval."""
+
+
+class MemberKeyWanted(NodeError, code="node.member_key_wanted", status=409):
+    """A further node of a member that is in the directory is made without the member's key."""
+
+
+class NodeStateDamaged(NodeError, code="node.state_damaged"):
+    """A file of the state folder is there but cannot be what this program wrote."""
 
 
 class NodeNotApproved(NodeError, code="node.not_approved", status=503):

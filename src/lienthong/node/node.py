@@ -43,6 +43,7 @@ from lienthong.identity.keys import PrivateKey
 from lienthong.ledger.clock import Clock
 from lienthong.ledger.committer import Committer
 from lienthong.ledger.database import open_database
+from lienthong.ledger.index_key import read_index_key
 from lienthong.ledger.messages import EventRecord, event_leaf
 from lienthong.ledger.peers import PeerBook
 from lienthong.ledger.receipt_store import ReceiptStore
@@ -88,7 +89,8 @@ class Node:
         self.signing_key = PrivateKey.load(state.signing_key)
         self.engine = open_database(settings.database or f"sqlite:///{state.database}")
         self.store = LedgerStore(self.engine)
-        self.index = LedgerIndex(self.engine, self.store, state.index_key.read_bytes())
+        index_key = read_index_key(state.index_key, self.engine)
+        self.index = LedgerIndex(self.engine, self.store, index_key)
         self.receipts = ReceiptStore(self.engine)
         self.node_store = NodeStore(self.engine)
         self.clients = ClientRegistry()
@@ -98,6 +100,7 @@ class Node:
         self.maintenance = False
         self.started = False
         self._tasks: list[asyncio.Task[None]] = []
+        self._partners: set[str] = set()
 
     async def start(self) -> None:
         """Bring all parts up in order; returns when the node answers on all its ports."""
@@ -112,6 +115,7 @@ class Node:
         self.administration = Administration(self)
         await self.administration.load()
         self.agreements.load()
+        self._partners = await self.agreements.partner_nodes()
         await self.listeners.start(self.consumer, self.peer_edge)
         self.housekeeping.start()
         self._repeat("directory", self.settings.directory_refresh_seconds, self.follow_directory)
@@ -259,6 +263,14 @@ class Node:
             self.trust.follow_directory()
             self.pool.check_connections(self.core.still_good)
             self.listeners.check_peers(self.core.still_good)
+            await self._greet_new_partners()
+
+    async def _greet_new_partners(self) -> None:
+        """A node that came to a party later learns the agreements that hold for it."""
+        partners = await self.agreements.partner_nodes()
+        if partners - self._partners:
+            await self.agreements.share_again()
+        self._partners = partners
 
     async def _save_usage(self) -> None:
         await asyncio.to_thread(self.agreements.save_usage)
