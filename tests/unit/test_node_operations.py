@@ -87,9 +87,8 @@ def test_answers_nothing_else(method: str, target: str, status: int) -> None:
 def test_prometheus_reads_what_was_counted() -> None:
     metrics = NodeMetrics()
     labels = ("provider", "VN/GOV/G01/dancu/cong-dan", "answered")
-    metrics.exchanges.child(*labels).inc()
-    metrics.exchanges.child(*labels).inc()
-    metrics.exchange_seconds.child("provider").observe(0.004)
+    metrics.exchanges.add(*labels, 0.004, 80, 900)
+    metrics.exchanges.add(*labels, 0.3, 20, 100)
     metrics.directory_version.set(7)
     text = ask("/metrics", metrics=metrics).body.read().decode()
     samples = {
@@ -100,6 +99,9 @@ def test_prometheus_reads_what_was_counted() -> None:
     assert samples["lienthong_exchanges_total", ""] == 2
     assert samples["lienthong_exchange_seconds_bucket", "0.005"] == 1
     assert samples["lienthong_exchange_seconds_bucket", "0.0025"] == 0
+    assert samples["lienthong_exchange_seconds_bucket", "+Inf"] == 2
+    assert samples["lienthong_exchange_seconds_count", ""] == 2
+    assert samples["lienthong_body_bytes_total", ""] in {100, 1000}
     assert samples["lienthong_directory_version", ""] == 7
     assert ("process_resident_memory_bytes", "") in samples
     assert not any(name.endswith("_created") for name, _ in samples)

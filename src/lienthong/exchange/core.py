@@ -88,6 +88,7 @@ class Core:
     _bound: dict[Connection, tuple[str, DirectoryView, float]] = field(default_factory=dict)
     _skew: timedelta = field(init=False)
     _oldest: timedelta = field(init=False)
+    _accepted_heads: dict[str, tuple[Head, DirectoryView, float]] = field(default_factory=dict)
     _addresses: dict[str, Address] = field(default_factory=dict)
     _nodes_at: dict[Address, str] = field(default_factory=dict)
 
@@ -194,6 +195,16 @@ class Core:
         """
         self._check_age(head.time, "the head")
         view.signing_key(head.node, head.key_id, self.clock.now())
+
+    def accept_head(self, head: Head, note: str, view: DirectoryView) -> None:
+        """``check_live`` and ``see_head``, once a second for the many messages under one head."""
+        tick = time.monotonic()
+        last = self._accepted_heads.get(head.node)
+        if last is not None and last[0] is head and last[1] is view and tick < last[2]:
+            return
+        self.check_live(head, view)
+        self.see_head(head, note)
+        self._accepted_heads[head.node] = (head, view, tick + 1.0)
 
     def see_head(self, head: Head, note: str) -> None:
         """Remember another node's head; a fork is reported and refused."""

@@ -25,6 +25,7 @@ import msgspec
 from lienthong.errors import MessageMalformed
 from lienthong.ledger.heads import parse_time
 
+MOST_NAMES_KEPT = 1000  # header names seen and found good: the same few come again and again
 PROTOCOL_VERSION = 1
 SALT_BYTES = 16
 REQUEST_COMMITMENTS = ("line", "user", "dossier", "subject", "headers", "body")
@@ -66,6 +67,9 @@ _BREAKS = re.compile(r"[\x00\r]")
 Text = Annotated[str, msgspec.Meta(max_length=1024)]
 Digest = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 Headers = Annotated[tuple[tuple[str, str], ...], msgspec.Meta(max_length=128)]
+
+
+_good_names: set[str] = set()
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -289,7 +293,7 @@ def checked_request_leaf(request: Request) -> bytes:
         raise MessageMalformed(reason="line break in the request line, user or dossier")
     if subjects.count("\n") != max(len(request.subjects) - 1, 0):
         raise MessageMalformed(reason="line break in a subject")
-    if _BREAKS.search(line + user + dossier + subjects):
+    if _holds(_BREAKS, f"{line}{user}{dossier}{subjects}"):
         raise MessageMalformed(reason="control character in a field of the request")
     _check_headers(request.headers, headers)
     return leaf_of(lines, commitments(contents, request.salts))
@@ -325,7 +329,7 @@ def plain_fields(lines: str) -> dict[str, str]:
 
 
 def _check_lines(lines: str, names: tuple[str, ...], time: str) -> None:
-    if lines.count("\n") != len(names) or _CONTROLS.search(lines):
+    if lines.count("\n") != len(names) or _holds(_CONTROLS, lines):
         raise MessageMalformed(reason="line break or control character in a field")
     try:
         parse_time(time)
@@ -339,8 +343,20 @@ def _check_version(version: int) -> None:
 
 
 def _check_headers(headers: Headers, text: str) -> None:
-    if text.count("\n") != max(len(headers) - 1, 0) or _BREAKS.search(text):
+    if text.count("\n") != max(len(headers) - 1, 0) or _holds(_BREAKS, text):
         raise MessageMalformed(reason="line break in a header")
     for name, _ in headers:
-        if not _TOKEN.fullmatch(name):
-            raise MessageMalformed(reason="malformed header name")
+        if name not in _good_names:
+            _check_name(name)
+
+
+def _check_name(name: str) -> None:
+    if not _TOKEN.fullmatch(name):
+        raise MessageMalformed(reason="malformed header name")
+    if len(_good_names) < MOST_NAMES_KEPT:
+        _good_names.add(name)
+
+
+def _holds(forbidden: re.Pattern[str], text: str) -> bool:
+    """Whether ``text`` holds a forbidden character; printable text, the usual case, holds none."""
+    return not text.replace("\n", "").isprintable() and forbidden.search(text) is not None

@@ -19,11 +19,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import Any, NamedTuple, Self, TextIO
 
 import msgspec
 
 from lienthong.errors import InvalidSetting
+from lienthong.events import send_events_to
 from lienthong.identity.citizen import mask_text
 
 LOGGER = "lienthong"
@@ -35,8 +36,22 @@ LEVELS = {
 }
 MOST_WAITING = 10_000  # records; about 10 MB
 GATHER_SECONDS = 0.02  # what a killed process may lose of its log
+_LEVEL_NAMES = {number: name for name, number in LEVELS.items()} | {logging.CRITICAL: "critical"}
+# Fields that nobody but this program fills in: no citizen number gets there.
+_OURS = frozenset({"request_id", "error_id", "role", "outcome", "status", "code"})
+_encode = msgspec.json.Encoder(enc_hook=lambda value: mask_text(str(value))).encode
 # Sizes, times and versions; a citizen number is text everywhere in this program.
 _NUMBERS = (int, float, type(None))
+
+
+class _Event(NamedTuple):
+    """What ``log_event`` was told, on its way to the writer."""
+
+    created: float
+    level: int
+    event: str
+    logger: str
+    fields: Mapping[str, object]
 
 
 class LogWriter(logging.Handler):
@@ -47,11 +62,19 @@ class LogWriter(logging.Handler):
         self.dropped = 0
         self._stream = stream
         self._context = dict(context)
-        self._waiting: SimpleQueue[logging.LogRecord | None] = SimpleQueue()
+        self._waiting: SimpleQueue[logging.LogRecord | _Event | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._levels = [(name, logging.getLogger(name).level) for name in ("", LOGGER)]
 
     def emit(self, record: logging.LogRecord) -> None:
+        self._put(record)
+
+    def _take_event(
+        self, level: int, event: str, logger: str, fields: Mapping[str, object]
+    ) -> None:
+        self._put(_Event(time.time(), level, event, logger, fields))
+
+    def _put(self, record: logging.LogRecord | _Event) -> None:
         if self._waiting.qsize() >= MOST_WAITING:
             self.dropped += 1
             return
@@ -63,6 +86,7 @@ class LogWriter(logging.Handler):
         logging.getLogger(LOGGER).setLevel(level)
         logging.getLogger().setLevel(logging.WARNING)
         logging.getLogger().addHandler(self)
+        send_events_to(self._take_event)
         self._thread.start()
         return self
 
@@ -79,6 +103,7 @@ class LogWriter(logging.Handler):
 
     def close(self) -> None:
         """Write what waits, then stop; idempotent."""
+        send_events_to(None)
         logging.getLogger().removeHandler(self)
         if self._thread.is_alive():
             self._waiting.put(None)
@@ -104,8 +129,10 @@ class LogWriter(logging.Handler):
             if last:
                 return
 
-    def _line(self, record: logging.LogRecord) -> str:
+    def _line(self, record: logging.LogRecord | _Event) -> str:
         try:
+            if isinstance(record, _Event):
+                return event_line(record, self._context)
             return json_line(record, self._context)
         except Exception:  # a record that cannot be told: the rest goes on
             self.dropped += 1
@@ -135,6 +162,20 @@ def _leave_out_what_nobody_reads() -> None:
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
+def event_line(event: _Event, context: Mapping[str, str]) -> str:
+    """The same line as ``json_line``, for an event."""
+    line: dict[str, object] = {
+        "time": _time(event.created),
+        "level": _LEVEL_NAMES.get(event.level, "info"),
+        "event": mask_text(event.event),
+        **context,
+        "logger": event.logger,
+    }
+    for name, value in event.fields.items():
+        line.setdefault(name, value if name in _OURS else masked(value))
+    return _encode(line).decode() + "\n"
+
+
 def json_line(record: logging.LogRecord, context: Mapping[str, str]) -> str:
     """Return one line: time, level, event, node, logger, the event's own fields."""
     line: dict[str, object] = {
@@ -149,7 +190,7 @@ def json_line(record: logging.LogRecord, context: Mapping[str, str]) -> str:
         line.setdefault(name, masked(value))
     if record.exc_info and record.exc_info[0] is not None:
         line["traceback"] = mask_text("".join(traceback.format_exception(*record.exc_info)))
-    return msgspec.json.encode(line, enc_hook=lambda value: mask_text(str(value))).decode() + "\n"
+    return _encode(line).decode() + "\n"
 
 
 def masked(value: Any) -> object:

@@ -1,7 +1,7 @@
 """What a node counts, for Prometheus.
 
     metrics = NodeMetrics()
-    metrics.exchanges.child("provider", "VN/GOV/G01/dancu/cong-dan", "answered").inc()
+    metrics.exchanges.add("provider", "VN/GOV/G01/dancu/cong-dan", "answered", 0.002, 80, 900)
     metrics.in_flight.inc()
 
 Labels are never taken from a request as it came: a service enters a label once it is known to
@@ -16,18 +16,18 @@ from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
-    Histogram,
     ProcessCollector,
     disable_created_metrics,
 )
+
+from lienthong.node.tally import ExchangeTally
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # A family with more children than this costs more memory and scraping than it tells.
 MOST_CHILDREN = 2000
 _OTHER = "other"
-_EXCHANGE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
 
-_Metric = TypeVar("_Metric", Counter, Histogram, Gauge)
+_Metric = TypeVar("_Metric", Counter, Gauge)
 
 
 class Family(Generic[_Metric]):
@@ -63,24 +63,10 @@ class NodeMetrics:
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a series nobody reads
         self.registry = CollectorRegistry()
-        self.exchanges = self._counters(
-            "lienthong_exchanges", "Exchanges by outcome", ("role", "service", "outcome")
-        )
+        self.exchanges = ExchangeTally()
+        self.registry.register(self.exchanges)
         self.refusals = self._counters(
             "lienthong_refusals", "Refused requests by error code", ("role", "code")
-        )
-        self.body_bytes = self._counters(
-            "lienthong_body_bytes", "Bytes of bodies", ("role", "direction")
-        )
-        self.exchange_seconds = Family(
-            Histogram(
-                "lienthong_exchange_seconds",
-                "Time from a request's arrival to its answer",
-                ("role",),
-                buckets=_EXCHANGE_SECONDS,
-                registry=self.registry,
-            ),
-            1,
         )
         self.in_flight = self._gauge("lienthong_in_flight", "Requests being worked on")
         self.log_lines_dropped = self._gauge(

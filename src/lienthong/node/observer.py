@@ -30,11 +30,7 @@ class MetricsObserver:
     def exchanged(
         self, role: str, service: str, outcome: str, seconds: float, received: int, sent: int
     ) -> None:
-        metrics = self._metrics
-        metrics.exchanges.child(role, service, outcome).inc()
-        metrics.exchange_seconds.child(role).observe(seconds)
-        metrics.body_bytes.child(role, "received").inc(received)
-        metrics.body_bytes.child(role, "sent").inc(sent)
+        self._metrics.exchanges.add(role, service, outcome, seconds, received, sent)
 
     def refused(self, role: str, code: str) -> None:
         self._metrics.refusals.child(role, code).inc()
