@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 from lienthong import __version__
 from lienthong.errors import LienthongError
+from lienthong.given_paths import path_unusable
 
 
 class _Room(NamedTuple):
@@ -109,6 +110,12 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output went away
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        unusable = path_unusable(error)
+        if unusable is None:
+            raise
+        tell(unusable)
+        sys.exit(unusable.exit_code)
 
 
 def tell(error: LienthongError) -> None:

@@ -378,6 +378,10 @@ class DuplicateContractKey(ContractError, code="contracts.duplicate_key"):
     """A mapping of a contract holds one key twice, so its meaning is in doubt."""
 
 
+class OpenapiInvalid(ContractError, code="contracts.openapi_invalid"):
+    """The description given of an existing service is not OpenAPI 3."""
+
+
 class ContractVersionUnsupported(ContractError, code="contracts.version_unsupported"):
     """A contract is not of ODCS 3."""
 
@@ -529,6 +533,10 @@ class RelayTargetInvalid(
 
 class RelayUnreachable(SourceError, code="sources.relay_unreachable", xroad="ServiceFailed"):
     """A relayed service cannot be reached, or broke off its answer."""
+
+
+class RelayAnswerUnusable(SourceError, code="sources.relay_answer_unusable", xroad="ServiceFailed"):
+    """A relayed service answered with what is not HTTP/1.1, or with more than the limits allow."""
 
 
 class RelayTimeout(SourceError, code="sources.relay_timeout", status=504, xroad="ServiceFailed"):

@@ -13,7 +13,7 @@ SOURCE = ROOT / "src" / "lienthong"
 # From the foundation upwards. A part imports only from itself and from lower layers.
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"errors"}),
-    frozenset({"settings", "events"}),
+    frozenset({"settings", "events", "given_paths"}),
     frozenset({"units", "identity", "transport"}),
     frozenset({"directory", "contracts"}),
     frozenset({"ledger"}),  # above the directory: evidence carries what it said

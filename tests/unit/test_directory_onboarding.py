@@ -11,11 +11,13 @@ import msgspec
 import pytest
 
 from lienthong.directory.authorities import add_authority
+from lienthong.directory.in_force import in_force
 from lienthong.directory.metadata import Periods
+from lienthong.directory.mirror import DirectoryMirror
 from lienthong.directory.onboarding import approve
 from lienthong.directory.records import Node, Subsystem, member_path, node_path
 from lienthong.directory.repository import Repository
-from lienthong.directory.request import make_member, make_request, parse_request
+from lienthong.directory.request import InForce, make_member, make_request, parse_request
 from lienthong.directory.revocation import revoke
 from lienthong.errors import (
     DirectoryStateInvalid,
@@ -25,6 +27,7 @@ from lienthong.errors import (
     NothingToRevoke,
     RecordInvalid,
     RequestInvalid,
+    StatementStale,
 )
 from lienthong.identity.certificates import Authority, certificate_request, fingerprint, read_chain
 from lienthong.identity.identifiers import MemberId, NodeId
@@ -185,6 +188,57 @@ def test_a_member_moves_to_a_second_node_and_keeps_the_first(world: World) -> No
     assert set(mirror.view.nodes_of("VN/COM/bv/a")) == {"VN/GOV/G01/n1", "VN/GOV/G15/n1"}
     unchanged = make_member(member, "BV", key, subsystems, two.node, world.clock(), previous=second)
     assert unchanged == second
+
+
+def test_the_second_node_of_a_member_carries_on_from_what_the_directory_says(world: World) -> None:
+    first, second = world.agency("G01"), Agency("G01", world.clock)
+    second.node, second.member_key = NodeId("VN", "GOV", "G01", "n2"), first.member_key
+    second.subsystems = [Subsystem("moi", "Mới")]
+    world.clock.forward(hours=1)
+    with pytest.raises(StatementStale):
+        approve(world.repository, second.request())
+    second.last = None
+    approve(world.repository, second.request(in_force=_in_force(world, second)))
+    assert second.request(in_force=_in_force(world, second)) == second.last
+    world.clock.forward(hours=1)
+    first.subsystems = [*first.subsystems, Subsystem("sau", "Sau")]
+    stale = first.last
+    with pytest.raises(StatementStale):
+        approve(world.repository, first.request())
+    first.last = stale
+    approve(world.repository, first.request(in_force=_in_force(world, first)))
+    view = _refreshed(world).view
+    assert [each.code for each in view.member("VN/GOV/G01").subsystems] == ["dancu", "moi", "sau"]
+    assert view.nodes_of("VN/GOV/G01/moi", world.clock()) == ("VN/GOV/G01/n2",)
+    assert view.nodes_of("VN/GOV/G01/sau", world.clock()) == ("VN/GOV/G01/n1",)
+
+
+def test_an_overtaken_request_gets_its_renewed_certificate_but_no_new_right(world: World) -> None:
+    first, second = world.agency("G01"), Agency("G01", world.clock)
+    second.node, second.member_key = NodeId("VN", "GOV", "G01", "n2"), first.member_key
+    pending = Agency("G01", world.clock)
+    pending.__dict__.update(first.__dict__, subsystems=[Subsystem("sau", "Sau")])
+    world.clock.forward(hours=1)
+    asks_more = pending.request()
+    for hours in (1, 2):
+        world.clock.forward(hours=hours)
+        second.subsystems = [Subsystem(f"s{hours}", "S")]
+        approve(world.repository, second.request(in_force=_in_force(world, second)))
+    with pytest.raises(StatementStale):
+        approve(world.repository, asks_more)
+    world.clock.forward(days=340)
+    assert world.approve(first).changed
+    assert len(_node(world).certificates) == 2
+
+
+def _in_force(world: World, agency: Agency) -> InForce:
+    return in_force(_refreshed(world).view, [str(agency.member)], str(agency.node))
+
+
+def _refreshed(world: World) -> DirectoryMirror:
+    mirror = world.mirror()
+    mirror.refresh()
+    return mirror
 
 
 def test_every_key_in_a_request_must_prove_that_somebody_holds_it(world: World) -> None:

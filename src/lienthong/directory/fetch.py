@@ -5,6 +5,7 @@ What is fetched is not believed here; ``trust`` and the hashes in the metadata j
 
 from __future__ import annotations
 
+import logging
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -22,17 +23,20 @@ LARGEST_BUNDLE_BYTES = 256_000_000  # compressed; a nation's is 32 MB
 _TIMEOUT_SECONDS = 20.0  # without any progress
 _CHUNK_BYTES = 262_144
 
+# It warns of each attempt; who fetches says in one line what came of all of them.
+logging.getLogger("urllib3").setLevel(logging.ERROR)
+
 # Returns the file ``name`` of a site; None when the site does not have it.
 # Raises DirectoryUnreachable, DirectoryMalformed (larger than ``limit_bytes``).
 Fetch = Callable[[str, int], bytes | None]
 
 
-def fetch_from(url: str) -> Fetch:
+def fetch_from(url: str, timeout_seconds: float = _TIMEOUT_SECONDS) -> Fetch:
     """Return how to fetch from ``url``: http, https or file."""
     parts = urlsplit(url)
     if parts.scheme == "file":
         return folder_fetch(Path(unquote(parts.path)))
-    return WebFetch(url)
+    return WebFetch(url, timeout_seconds)
 
 
 def folder_fetch(folder: Path) -> Fetch:
@@ -55,8 +59,9 @@ def folder_fetch(folder: Path) -> Fetch:
 class WebFetch:
     """Fetches over HTTP: connections are kept, no redirects, no cookies, proxy from environment."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, timeout_seconds: float = _TIMEOUT_SECONDS) -> None:
         self.url = url.rstrip("/") + "/"
+        self._timeout_seconds = timeout_seconds
         self.fetched_bytes = 0  # on the wire, for the benchmark
         headers = {"User-Agent": f"lienthong/{__version__}", "Accept-Encoding": "gzip"}
         proxy = _proxy_for(self.url)
@@ -75,7 +80,7 @@ class WebFetch:
                 decode_content=False,
                 redirect=False,
                 retries=1,
-                timeout=_TIMEOUT_SECONDS,
+                timeout=self._timeout_seconds,
             )
             try:
                 if response.status == 404:

@@ -19,6 +19,7 @@ from lienthong.directory.records import (
     KeyStatement,
     Member,
     Node,
+    NodeStatement,
     check_record,
     member_path,
     node_path,
@@ -28,7 +29,7 @@ from lienthong.directory.records import (
 from lienthong.directory.repository import Edit, Repository
 from lienthong.directory.request import Request, SignedMember, parse_request
 from lienthong.directory.succession import check_succession
-from lienthong.errors import InvalidCertificate, RequestInvalid
+from lienthong.errors import InvalidCertificate, RequestInvalid, StatementStale
 from lienthong.identity.certificates import (
     certificate_key,
     check_chain,
@@ -60,25 +61,34 @@ def approve(repository: Repository, request: bytes, days: int = 365) -> Approval
     4. The certificate request proves the TLS key; it gets a certificate of the development
        authority, or the request brings one of an approved authority.
 
-    Raises RequestInvalid, RecordInvalid, WrongInstance, KeyChangeRefused, InvalidCertificate.
+    Raises RequestInvalid, RecordInvalid, WrongInstance, KeyChangeRefused, StatementStale,
+    InvalidCertificate.
     """
     parsed = parse_request(request)
     with repository.edit() as edit:
         for member in parsed.members:
-            _approve_member(edit, member, repository.instance)
+            _approve_member(edit, member, repository.instance, parsed.node.statement)
         _approve_node(edit, parsed, repository, days)
     node = parsed.node.statement.id
     members = tuple(member.statement.id for member in parsed.members)
     return Approval(node, members, bool(edit.changed), repository.version)
 
 
-def _approve_member(edit: Edit, signed: SignedMember, instance: str) -> None:
+def _approve_member(edit: Edit, signed: SignedMember, instance: str, node: NodeStatement) -> None:
     old = edit.get(member_path(signed.statement.id))
     revocations = old.revocations if isinstance(old, Member) else ()
     new = Member(signed.statement, signed.signatures, revocations)
     check_record(new, instance)
-    if old is not None and new.statement.serial < old.statement.serial:
-        return  # a host sends a member's older statement along; the newer one stays
+    if isinstance(old, Member) and new.statement.serial < old.statement.serial:
+        # A host sends a member's older statement along; the newer one stays.
+        if new.id == node.owner and not _delegated(new, node) <= _delegated(old, node):
+            raise StatementStale(
+                subject=new.id,
+                offered=new.statement.serial,
+                known=old.statement.serial,
+                reason="serial is not higher",
+            )
+        return
     if not signers_of(new, _in_force(new.keys, new.statement.issued)):
         raise RequestInvalid(reason=f"{new.id} has not signed its statement")
     if old is None:
@@ -86,6 +96,10 @@ def _approve_member(edit: Edit, signed: SignedMember, instance: str) -> None:
     elif statement_bytes(old) != statement_bytes(new):
         check_succession(old, new, None, authorities_of(edit).statement.registrars)
         edit.put(new)
+
+
+def _delegated(member: Member, node: NodeStatement) -> set[str]:
+    return {code for item in member.delegations if item.node == node.id for code in item.subsystems}
 
 
 def _approve_node(edit: Edit, request: Request, repository: Repository, days: int) -> None:

@@ -7,7 +7,7 @@ TLS key: so every key proves that somebody holds it. Nothing in it is secret.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, TypeVar
 from urllib.parse import urlsplit
@@ -58,7 +58,16 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     certificate: str | None
 
 
+class InForce(msgspec.Struct, frozen=True):
+    """What the directory holds now of a node and its members: new statements carry on from it."""
+
+    members: Mapping[str, SignedMember] = {}
+    node: SignedNode | None = None
+
+
+NOTHING_IN_FORCE = InForce()
 Parsed = TypeVar("Parsed", Request, SignedMember)
+Signed = TypeVar("Signed", SignedMember, SignedNode)
 
 
 def parse_request(data: bytes) -> Request:
@@ -81,15 +90,19 @@ def make_member(
     *,
     delegation_days: int = DELEGATION_DAYS,
     previous: bytes | None = None,
+    in_force: SignedMember | None = None,
     old_key: PrivateKey | None = None,
 ) -> bytes:
     """Sign a member's statement that delegates ``subsystems`` to ``node``.
 
-    ``previous`` is the statement now in force: other nodes' delegations and all key statements
-    are carried over, and it is returned unchanged when nothing differs. When ``key`` is new,
-    ``old_key`` has to sign too, or two registrars (``countersign``). Raises RequestInvalid.
+    ``previous`` is the statement written last, here; ``in_force`` the one in the directory,
+    which another node of the member may have brought there. Other nodes' delegations, their
+    subsystems and all key statements are carried over; the statement is returned unchanged
+    when nothing differs. When ``key`` is new, ``old_key`` has to sign too, or two registrars
+    (``countersign``). Raises RequestInvalid.
     """
-    before = parse_member(previous) if previous else None
+    last = parse_member(previous) if previous else None
+    before = _basis(last, in_force, str(node))
     old = before.statement if before else None
     moment = _whole_seconds(now)
     listed = tuple(subsystems)
@@ -103,9 +116,9 @@ def make_member(
         "member",
         str(member),
         name,
-        old.serial + 1 if old else 1,
+        _next_serial(last, in_force),
         moment,
-        listed,
+        _subsystems(old, listed, str(node)),
         _keys(old.keys if old else (), [key.public], moment, timedelta()),
         _delegations(old.delegations if old else (), delegation, moment),
     )
@@ -129,18 +142,21 @@ def make_request(
     delegation_days: int = DELEGATION_DAYS,
     hosted: Iterable[bytes] = (),
     previous: bytes | None = None,
+    in_force: InForce = NOTHING_IN_FORCE,
     old_member_key: PrivateKey | None = None,
     certificate: str | None = None,
 ) -> bytes:
     """Make the request file of a node for its owner and for ``hosted`` members' statements.
 
     ``previous`` is the last request file: it is returned unchanged when nothing differs, and
-    otherwise carried on from, with serials one higher. Keys that are not given any more are
-    ended (a node's after a week's overlap). Raises RequestInvalid.
+    otherwise carried on from, with serials one higher; so is what is ``in_force``, when it is
+    newer. Keys that are not given any more are ended (a node's after a week's overlap).
+    Raises RequestInvalid.
     """
     before = parse_request(previous) if previous else None
     known = {one.statement.id: one for one in before.members} if before else {}
-    owner_before = known.get(str(node.owner))
+    known = {name: _newer(one, in_force.members.get(name)) for name, one in known.items()}
+    owner_before = _last_of(before, str(node.owner))
     owner = make_member(
         node.owner,
         member_name,
@@ -150,11 +166,14 @@ def make_request(
         now,
         delegation_days=delegation_days,
         previous=_written(owner_before) if owner_before else None,
+        in_force=in_force.members.get(str(node.owner)),
         old_key=old_member_key,
     )
     known |= {str(node.owner): parse_member(owner)}
     known |= {one.statement.id: one for one in map(parse_member, hosted)}
-    signed = _signed_node(node, node_name, addresses, member_key, signing_key, tls_key, now, before)
+    last = before.node if before else None
+    last = _newer(last, in_force.node) if last else in_force.node
+    signed = _signed_node(node, node_name, addresses, member_key, signing_key, tls_key, now, last)
     names = [urlsplit(address).hostname or "" for address in addresses]
     csr = certificate_request(tls_key, str(node), names)
     if before and before.node == signed:
@@ -187,9 +206,9 @@ def _signed_node(
     signing_key: PrivateKey,
     tls_key: PrivateKey,
     now: datetime,
-    before: Request | None,
+    before: SignedNode | None,
 ) -> SignedNode:
-    old = before.node.statement if before else None
+    old = before.statement if before else None
     moment = _whole_seconds(now)
     statement = NodeStatement(
         "node",
@@ -203,9 +222,57 @@ def _signed_node(
         _keys(old.tls_keys if old else (), [tls_key.public], moment, _ROTATION_OVERLAP),
     )
     signers = [member_key, signing_key]
-    if before and old and _same(statement, old) and _has_signed(before.node, member_key):
-        return before.node
+    if before and old and _same(statement, old) and _has_signed(before, member_key):
+        return before
     return SignedNode(statement, sign(canonical(statement), signers))
+
+
+def _basis(
+    last: SignedMember | None, in_force: SignedMember | None, node: str
+) -> SignedMember | None:
+    """What the next statement carries on from: ours, unless the directory knows what it lacks."""
+    if last is None or in_force is None:
+        return last or in_force
+    ours, theirs = last.statement, in_force.statement
+    if ours.serial <= theirs.serial:
+        return in_force
+    elsewhere = {item for item in theirs.delegations if item.node != node}
+    whole = elsewhere <= set(ours.delegations) and _texts(theirs.keys) <= _texts(ours.keys)
+    return last if whole else in_force
+
+
+def _next_serial(*known: SignedMember | None) -> int:
+    return 1 + max((one.statement.serial for one in known if one is not None), default=0)
+
+
+def _subsystems(
+    old: MemberStatement | None, wanted: Iterable[Subsystem], node: str
+) -> tuple[Subsystem, ...]:
+    """The subsystems wanted, and those for which other nodes speak."""
+    named = {each.code: each for each in wanted}
+    delegations = old.delegations if old else ()
+    elsewhere = {code for item in delegations if item.node != node for code in item.subsystems}
+    kept = [
+        named.pop(each.code, each)
+        for each in (old.subsystems if old else ())
+        if each.code in named or each.code in elsewhere
+    ]
+    return (*kept, *named.values())
+
+
+def _newer(ours: Signed, in_force: Signed | None) -> Signed:
+    if in_force is None or in_force.statement.serial < ours.statement.serial:
+        return ours
+    return in_force
+
+
+def _last_of(request: Request | None, member: str) -> SignedMember | None:
+    members = request.members if request else ()
+    return next((one for one in members if one.statement.id == member), None)
+
+
+def _texts(statements: Iterable[KeyStatement]) -> set[str]:
+    return {item.key for item in statements}
 
 
 def _keys(

@@ -20,7 +20,7 @@ from lienthong.directory.records import (
     signers_of,
     statement_bytes,
 )
-from lienthong.errors import KeyChangeRefused
+from lienthong.errors import KeyChangeRefused, StatementStale
 from lienthong.identity.keys import PublicKey
 
 REGISTRARS_NEEDED = 2  # one registrar alone could be bribed or hacked
@@ -36,7 +36,8 @@ def check_succession(
     3. A new statement is signed by a key in force in the old record (a node's: in its owner's),
        or by two registrars that the old authorities record names.
 
-    Returns whether the registrars stood in for the old key. Raises KeyChangeRefused.
+    Returns whether the registrars stood in for the old key. Raises KeyChangeRefused,
+    StatementStale.
     """
     subject = _subject(old)
     if type(old) is not type(new):
@@ -45,7 +46,12 @@ def check_succession(
     if statement_bytes(old) == statement_bytes(new):
         return False
     if new.statement.serial <= old.statement.serial:
-        raise KeyChangeRefused(subject=subject, reason="serial is not higher")
+        raise StatementStale(
+            subject=subject,
+            offered=new.statement.serial,
+            known=old.statement.serial,
+            reason="serial is not higher",
+        )
     _check_keys_kept(old, new, subject)
     if isinstance(old, Authorities):
         return _check_registrars(old, new)

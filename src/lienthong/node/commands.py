@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lienthong.given_paths import read_given, telling, write_given
+
 if TYPE_CHECKING:
     from lienthong.identity.keys import Algorithm
     from lienthong.node.state import HostedSubsystem
@@ -17,6 +19,14 @@ app = typer.Typer(no_args_is_help=True, help="Nút của cơ quan. The agency's 
 
 State = Annotated[
     Path, typer.Argument(help="Thư mục trạng thái của nút. State folder of the node.")
+]
+Previous = Annotated[
+    Path | None,
+    typer.Option(
+        "--previous",
+        help="Lời khai hoặc yêu cầu gần nhất của cơ quan, khi không nối được danh bạ. "
+        "The member's last statement or request, where the directory cannot be reached.",
+    ),
 ]
 SubsystemOption = Annotated[
     list[str] | None,
@@ -47,6 +57,14 @@ def init(
     algorithm: Annotated[
         str, typer.Option(help="Thuật toán khóa. Key algorithm: ed25519, p256, rsa.")
     ] = "ed25519",
+    member_key: Annotated[
+        Path | None,
+        typer.Option(
+            "--member-key",
+            help="Khóa có sẵn của cơ quan, cho nút thứ hai. The member's key, for a further node.",
+        ),
+    ] = None,
+    previous: Previous = None,
     setting: Annotated[
         list[str] | None, typer.Option("--set", help="Thiết lập tên=giá trị. Setting name=value.")
     ] = None,
@@ -63,20 +81,27 @@ def init(
     --root root.json --subsystem "dancu=Cơ sở dữ liệu dân cư"
     """
     from lienthong.identity.identifiers import NodeId
-    from lienthong.node.initialise import initialise
+    from lienthong.identity.keys import PrivateKey
+    from lienthong.node.initialise import check_directory_url, check_root, initialise
+    from lienthong.node.standing import standing_of
     from lienthong.node.state import StateFolder
 
-    folder = StateFolder(state)
+    folder, node = StateFolder(state), NodeId(instance, member_class, code, server)
     settings = {"directory_url": directory_url, **_pairs(setting, "--set")}
+    check_directory_url(settings["directory_url"])
+    trusted = read_given(root)
+    check_root(trusted, instance)
     identity = initialise(
         folder,
-        NodeId(instance, member_class, code, server),
+        node,
         name,
         address,
         _subsystems(subsystem),
-        _read(root),
+        trusted,
         settings,
         _algorithm(algorithm),
+        member_key=None if member_key is None else PrivateKey.load(member_key),
+        in_force=standing_of([str(node.owner)], str(node), directory_url, trusted, previous),
     )
     if as_json:
         typer.echo(json.dumps({"node": identity.node, "request": str(folder.request)}))
@@ -98,6 +123,7 @@ def request(
         Path | None,
         typer.Option(help="Chứng thư TLS (chuỗi PEM) đã được cấp. Issued certificate chain."),
     ] = None,
+    previous: Previous = None,
 ) -> None:
     """Viết tệp yêu cầu mới: thêm hệ thống, cơ quan cùng nút, hoặc chứng thư đã được cấp.
 
@@ -108,14 +134,16 @@ def request(
     import msgspec
 
     from lienthong.node.initialise import with_hosted, with_subsystems, write_request
+    from lienthong.node.standing import standing_in
     from lienthong.node.state import StateFolder
 
     folder = StateFolder(state)
-    statements = [_read(path) for path in hosts or []]
+    statements = [read_given(path) for path in hosts or []]
     identity = with_subsystems(folder.read_identity(), _subsystems(subsystem))
     identity = with_hosted(identity, statements)
-    pem = None if certificate is None else _read(certificate).decode("utf-8", "replace")
-    path = write_request(folder, identity, statements, pem)
+    pem = None if certificate is None else read_given(certificate).decode("utf-8", "replace")
+    in_force = standing_in(folder, identity, previous)
+    path = write_request(folder, identity, statements, pem, in_force)
     folder.write(folder.identity, msgspec.json.format(msgspec.json.encode(identity)), 0o644)
     typer.echo(str(path))
 
@@ -130,10 +158,23 @@ def delegate(
     ],
     output: Annotated[Path, typer.Option(help="Tệp ủy quyền. File to write.")],
     subsystem: SubsystemOption = None,
+    directory_url: Annotated[
+        str,
+        typer.Option(
+            "--directory-url",
+            help="Danh bạ, khi cơ quan đã có trong đó. The directory, for a member that is in it.",
+        ),
+    ] = "",
+    root: Annotated[
+        Path | None, typer.Option(help="Gốc tin cậy của danh bạ. Its root of trust.")
+    ] = None,
+    previous: Previous = None,
 ) -> None:
     """Ký ủy quyền cho nút của cơ quan khác; có thể làm trên máy không nối mạng.
 
     Sign a member's delegation to a node; works offline. Hand the file to the node's operator.
+    A member that is in the directory already carries on from there: --directory-url with
+    --root, or --previous with its last request or statement.
 
     Ví dụ · Example: lienthong node delegate VN/GOV/H37.02 --node VN/GOV/H37/n1
     --name "Sở Y tế" --key so-y-te.pem --subsystem "yte=Y tế" --output so-y-te.json
@@ -142,20 +183,31 @@ def delegate(
     from lienthong.directory.request import make_member
     from lienthong.identity.identifiers import MemberId, NodeId
     from lienthong.identity.keys import PrivateKey
+    from lienthong.node.initialise import check_directory_url
+    from lienthong.node.standing import standing_of
 
-    if not key.exists():
-        PrivateKey.generate().save(key)
-    output.write_bytes(
-        make_member(
-            MemberId.parse(member),
-            name,
-            PrivateKey.load(key),
-            [Subsystem(each.code, each.name) for each in _subsystems(subsystem)],
-            NodeId.parse(node),
-            datetime.now(UTC),
-            previous=output.read_bytes() if output.exists() else None,
-        )
+    identifier, wanted = MemberId.parse(member), NodeId.parse(node)
+    if bool(directory_url) != (root is not None):
+        raise typer.BadParameter("--directory-url, --root")
+    if directory_url:
+        check_directory_url(directory_url)
+    trusted = b"" if root is None else read_given(root)
+    in_force = standing_of([member], None, directory_url, trusted, previous)
+    last = read_given(output) if output.exists() else None
+    with telling(key):
+        if not key.exists():
+            PrivateKey.generate().save(key)
+    content = make_member(
+        identifier,
+        name,
+        PrivateKey.load(key),
+        [Subsystem(each.code, each.name) for each in _subsystems(subsystem)],
+        wanted,
+        datetime.now(UTC),
+        previous=last,
+        in_force=in_force.members.get(member),
     )
+    write_given(output, content)
     typer.echo(str(output))
 
 
@@ -177,7 +229,10 @@ def status(
     state: State,
     as_json: Annotated[bool, typer.Option("--json", help="In JSON. Print JSON.")] = False,
 ) -> None:
-    """Xem nút đang chạy: địa chỉ, danh bạ, sổ, dịch vụ. Look at the running node."""
+    """Xem nút đang chạy: địa chỉ, danh bạ, sổ, dịch vụ. Look at the running node.
+
+    Ví dụ · Example: lienthong node status /var/lib/lienthong/g01 --json
+    """
     from lienthong.node.admin_client import call
     from lienthong.node.status_view import show_status
 
@@ -193,7 +248,10 @@ def maintenance(
     state: State,
     switch: Annotated[str, typer.Argument(help="on | off")],
 ) -> None:
-    """Bật/tắt bảo trì: /health trả 503 để bộ cân bằng tải bỏ qua nút. Answer 503 on /health."""
+    """Bật/tắt bảo trì: /health trả 503 để bộ cân bằng tải bỏ qua nút. Answer 503 on /health.
+
+    Ví dụ · Example: lienthong node maintenance STATE on
+    """
     from lienthong.node.admin_client import call
 
     if switch not in {"on", "off"}:
@@ -224,10 +282,3 @@ def _algorithm(name: str) -> Algorithm:
     if name not in known:
         raise typer.BadParameter(f"--algorithm: {', '.join(known)}")
     return known[name]
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise typer.BadParameter(f"{path}: {error.strerror}") from error

@@ -14,16 +14,28 @@ from pathlib import Path
 import msgspec
 
 from lienthong.directory.records import Subsystem
-from lienthong.directory.request import make_request, parse_member
+from lienthong.directory.request import (
+    NOTHING_IN_FORCE,
+    InForce,
+    make_request,
+    parse_member,
+)
 from lienthong.directory.trust import LONG_AGO, Trust
-from lienthong.errors import ConfigurationError, NodeConflict
+from lienthong.errors import (
+    ConfigurationError,
+    DirectoryError,
+    InvalidCertificate,
+    MemberKeyWanted,
+    NodeConflict,
+    RootUnusable,
+)
+from lienthong.identity.certificates import certificate_key, read_chain
 from lienthong.identity.identifiers import MemberId, NodeId, SubsystemId
 from lienthong.identity.keys import Algorithm, PrivateKey
+from lienthong.ledger.index_key import KEY_BYTES
 from lienthong.node.state import HostedMember, HostedSubsystem, Identity, StateFolder
 from lienthong.settings import load_settings
 from lienthong.transport.client import Address
-
-INDEX_KEY_BYTES = 32
 
 
 def initialise(
@@ -35,28 +47,50 @@ def initialise(
     root: bytes,
     settings: Mapping[str, str],
     algorithm: Algorithm = Algorithm.ED25519,
+    *,
+    member_key: PrivateKey | None = None,
+    in_force: InForce = NOTHING_IN_FORCE,
 ) -> Identity:
     """Make keys, settings and identity; write the request file.
 
-    Raises NodeConflict when the folder holds another node; ConfigurationError, DirectoryError.
+    A further node of a member gets ``member_key``, and carries on from what is ``in_force``.
+    Raises NodeConflict when the folder holds another node or member key, MemberKeyWanted;
+    ConfigurationError, DirectoryError.
     """
-    instance = Trust(root, LONG_AGO).instance
-    if instance != node.instance:
-        raise ConfigurationError(
-            reason=f"the root of trust is of instance {instance}, the node of {node.instance}"
-        )
+    check_root(root, node.instance)
     _check(node.owner, addresses, subsystems)
     owner = HostedMember(str(node.owner), name, tuple(subsystems))
     identity = Identity(str(node), name, tuple(addresses), (owner,))
     if state.identity.exists():
         identity = _continued(state.read_identity(), identity)
+    elif member_key is None and str(node.owner) in in_force.members:
+        raise MemberKeyWanted(member=node.owner)
     state.create()
     write_settings(state, settings)
+    if member_key is not None:
+        _bring_member_key(state.member_key(str(node.owner)), member_key)
     _make_keys(state, node.owner, algorithm)
     state.write(state.root, root, 0o644)
     state.write(state.identity, msgspec.json.format(msgspec.json.encode(identity)), 0o644)
-    write_request(state, identity)
+    write_request(state, identity, in_force=in_force)
     return identity
+
+
+def check_root(root: bytes, instance: str) -> None:
+    """Raises RootUnusable, ConfigurationError (it is another instance's)."""
+    try:
+        found = Trust(root, LONG_AGO).instance
+    except DirectoryError as error:
+        raise RootUnusable(reason=error.facts.get("reason", error.code)) from error
+    if found != instance:
+        raise ConfigurationError(
+            reason=f"the root of trust is of instance {found}, the node of {instance}"
+        )
+
+
+def check_directory_url(url: str) -> None:
+    """Raises InvalidAddress unless it is ``http://host…`` or ``https://host…``."""
+    Address.parse(url)
 
 
 def write_request(
@@ -64,15 +98,22 @@ def write_request(
     identity: Identity,
     hosted: Iterable[bytes] = (),
     certificate: str | None = None,
+    in_force: InForce = NOTHING_IN_FORCE,
 ) -> Path:
-    """Write ``request.json``; unchanged when nothing differs. Raises RequestInvalid, InvalidKey."""
+    """Write ``request.json``; unchanged when nothing differs.
+
+    Raises RequestInvalid, InvalidKey, InvalidCertificate (for another key than the node's).
+    """
     node = identity.node_id
+    tls_key = PrivateKey.load(state.tls_key)
+    if certificate is not None and certificate_key(read_chain(certificate)[0]) != tls_key.public:
+        raise InvalidCertificate(name="--certificate", reason="it is for another key than tls.pem")
     previous = state.request.read_bytes() if state.request.exists() else None
     content = make_request(
         node,
         PrivateKey.load(state.member_key(identity.owner.id)),
         PrivateKey.load(state.signing_key),
-        PrivateKey.load(state.tls_key),
+        tls_key,
         addresses=identity.addresses,
         member_name=identity.owner.name,
         node_name=identity.name,
@@ -80,6 +121,7 @@ def write_request(
         now=datetime.now(UTC),
         hosted=hosted,
         previous=previous,
+        in_force=in_force,
         certificate=certificate,
     )
     if content != previous:
@@ -92,9 +134,14 @@ def with_hosted(identity: Identity, statements: Iterable[bytes]) -> Identity:
     members = {member.id: member for member in identity.members}
     for content in statements:
         statement = parse_member(content).statement
-        if identity.node not in {each.node for each in statement.delegations}:
+        delegations = [each for each in statement.delegations if each.node == identity.node]
+        if not delegations:
             raise ConfigurationError(reason=f"{statement.id} does not delegate to this node")
-        systems = tuple(HostedSubsystem(each.code, each.name) for each in statement.subsystems)
+        systems = tuple(
+            HostedSubsystem(each.code, each.name)
+            for each in statement.subsystems
+            if each.code in delegations[0].subsystems  # the others are other nodes' matter
+        )
         members[statement.id] = HostedMember(statement.id, statement.name, systems)
     return msgspec.structs.replace(identity, members=tuple(members.values()))
 
@@ -159,6 +206,13 @@ def _continued(known: Identity, wanted: Identity) -> Identity:
     return msgspec.structs.replace(wanted, members=(wanted.owner, *known.members[1:]))
 
 
+def _bring_member_key(path: Path, key: PrivateKey) -> None:
+    if not path.exists():
+        key.save(path)
+    elif PrivateKey.load(path).public != key.public:
+        raise NodeConflict(reason=f"{path} is another key")
+
+
 def _make_keys(state: StateFolder, owner: MemberId, algorithm: Algorithm) -> None:
     for path, kind in (
         (state.member_key(str(owner)), algorithm),
@@ -168,4 +222,4 @@ def _make_keys(state: StateFolder, owner: MemberId, algorithm: Algorithm) -> Non
         if not path.exists():
             PrivateKey.generate(kind).save(path)
     if not state.index_key.exists():
-        state.write(state.index_key, os.urandom(INDEX_KEY_BYTES))
+        state.write(state.index_key, os.urandom(KEY_BYTES))

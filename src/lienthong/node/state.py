@@ -11,7 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from lienthong.errors import NodeNotInitialised
+from lienthong.errors import InvalidIdentifier, NodeNotInitialised, NodeStateDamaged
+from lienthong.given_paths import make_given_folder
 from lienthong.identity.identifiers import NodeId
 
 
@@ -84,16 +85,29 @@ class StateFolder:
         return self.keys / f"member-{member_class}-{code}.pem"
 
     def create(self) -> None:
-        """Make the folders, readable by their owner only."""
+        """Make the folders, readable by their owner only. Raises PathUnusable."""
         for folder in (self.folder, self.keys, self.spool, self.bodies, self.contracts):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_given_folder(folder)
 
     def read_identity(self) -> Identity:
-        """Raises NodeNotInitialised."""
+        """Raises NodeNotInitialised, NodeStateDamaged."""
         try:
-            return msgspec.json.decode(self.identity.read_bytes(), type=Identity)
-        except (OSError, msgspec.MsgspecError) as error:
+            content = self.identity.read_bytes()
+        except OSError as error:
             raise NodeNotInitialised(path=self.folder) from error
+        try:
+            identity = msgspec.json.decode(content, type=Identity)
+            if identity.owner.id != str(identity.node_id.owner):
+                raise ValueError("owner")
+        except (
+            msgspec.MsgspecError,
+            InvalidIdentifier,
+            LookupError,
+            TypeError,
+            ValueError,
+        ) as error:
+            raise NodeStateDamaged(path=self.identity) from error
+        return identity
 
     def write(self, path: Path, content: bytes, mode: int = 0o600) -> None:
         """Replace a file whole and durably, or leave the old one."""
