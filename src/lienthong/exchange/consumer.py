@@ -342,8 +342,7 @@ class ConsumerEdge:
         view.check_delegation(_owner(_owner(message.service)), answer.sender, core.clock.now())
         leaf = signed.leaf
         head = core.checker.check(signed.proof, leaf, answer.sender, view)
-        core.check_live(head, view)
-        core.see_head(head, signed.proof.head)
+        core.accept_head(head, signed.proof.head, view)
         if answer.body_bytes != response.body.size or answer.body != response.body.sha256():
             raise DigestMismatch(request_id=message.request_id)
         # (8)

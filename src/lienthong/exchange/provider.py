@@ -82,8 +82,7 @@ class ProviderEdge:
         # (4)
         leaf = signed.leaf
         head = core.checker.check(signed.proof, leaf, request.sender, view)
-        core.check_live(head, view)
-        core.see_head(head, signed.proof.head)
+        core.accept_head(head, signed.proof.head, view)
         core.check_time(request.time, "the request")  # (5)
         # (6)
         if request.body_bytes != http.body.size or request.body != http.body.sha256():

@@ -14,6 +14,7 @@ from lienthong.exchange.answers import stored_group
 from lienthong.exchange.core import Core
 from lienthong.exchange.once import OnceRegister
 from lienthong.exchange.receipts import MOST_OWED
+from lienthong.ledger.clock import milliseconds
 from lienthong.ledger.committer import Committed
 from lienthong.ledger.erasure import decode_erased, is_erased
 from lienthong.ledger.heads import parse_time
@@ -26,7 +27,6 @@ from lienthong.ledger.messages import (
     request_leaf,
 )
 from lienthong.ledger.records import Entry, EntryKind, Group, Located
-from lienthong.ledger.store import milliseconds
 
 LONGEST_UNDELIVERED = timedelta(days=1)  # a provider's node that was away for longer has to ask
 
