@@ -11,6 +11,7 @@ from hashlib import sha512
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from lienthong.errors import NodeReported
 from tests.federation.conftest import FATHER, Pair
 from tests.fixtures.federation import INSTANCE, Answer, raw, request
 
@@ -278,11 +279,24 @@ def test_get_openapi_wants_one_service(pair: Pair, query: str) -> None:
 
 def test_gives_the_openapi_file_of_a_relay_as_it_is(pair: Pair) -> None:
     file = pair.federation.folder / "mo-ta.yaml"
-    file.write_text("openapi: 3.0.3\ninfo: {title: Có sẵn, version: '1'}\npaths: {}\n")
+    file.write_text(
+        "openapi: 3.0.3\ninfo: {title: Có sẵn, version: '1'}\npaths: {'/so/{so}': {get: {}}}\n"
+    )
     pair.add_relay("co-mo-ta", "--openapi", str(file))
     base = f"/r1/{pair.provider.client_id}"
+    listed = pair.consumer.call("GET", f"{base}/listMethods").json["service"]
+    (described,) = [each for each in listed if each["service_code"] == "co-mo-ta"]
+    assert described["endpoint_list"] == [{"method": "GET", "path": "/so/{so}"}]
     answer = pair.consumer.call("GET", f"{base}/getOpenAPI?serviceCode=co-mo-ta")
     assert answer.body == file.read_bytes()
     assert "yaml" in answer.headers["content-type"]
     none = pair.consumer.call("GET", f"{base}/getOpenAPI?serviceCode=co-san")
     assert none.status in {400, 500}
+
+
+def test_refuses_a_file_that_is_no_openapi_description(pair: Pair) -> None:
+    file = pair.federation.folder / "t.csv"
+    file.write_text("so,ten\n1,An\n")
+    with pytest.raises(NodeReported) as caught:
+        pair.add_relay("mo-ta-sai", "--openapi", str(file))
+    assert caught.value.code == "contracts.openapi_invalid"

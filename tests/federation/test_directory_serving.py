@@ -86,8 +86,14 @@ def test_names_what_the_server_does_not_have_or_sends_too_much_of(world: World, 
     assert fetch("metadata/99.root.json", 1000) is None
     with pytest.raises(DirectoryMalformed, match="over 10 bytes"):
         fetch("metadata/1.root.json", 10)
-    with pytest.raises(DirectoryUnreachable):
+
+
+def test_a_server_that_is_away_is_reported_by_the_caller_alone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level("WARNING"), pytest.raises(DirectoryUnreachable):
         WebFetch("http://127.0.0.1:9")("metadata/1.root.json", 1000)
+    assert caplog.records == []
 
 
 def test_nothing_outside_the_public_folder_is_served(url: str) -> None:

@@ -117,6 +117,20 @@ def test_a_service_that_is_away_is_said_without_its_address() -> None:
 
 
 @pytest.mark.parametrize(
+    "fault", [errors.ResponseMalformed(reason="x"), errors.ResponseTooLarge(limit_bytes=1)]
+)
+def test_an_answer_that_cannot_be_used_is_not_called_unreachable(
+    fault: errors.TransportError,
+) -> None:
+    async def garbled(request: Request) -> Response:
+        raise fault
+
+    with pytest.raises(errors.RelayAnswerUnusable) as caught:
+        _send(garbled)
+    assert caught.value.facts == {}
+
+
+@pytest.mark.parametrize(
     "url",
     ["", "ftp://x", "http://", "http://u:p@h/", "http://h/?a", "http://h/#a", "http://h:99999",
      "http://h/a b", "127.0.0.1:80"],

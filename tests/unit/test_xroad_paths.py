@@ -6,7 +6,6 @@ import pytest
 
 from lienthong.errors import (
     AmbiguousParameter,
-    InvalidIdentifier,
     MalformedTarget,
     MissingParameter,
     ReservedServiceCode,
@@ -81,7 +80,7 @@ def test_refuses_a_target_of_another_form(target: str) -> None:
 
 @pytest.mark.parametrize("part", ["", "%00", "%2F", "..", "%zz", "%ff", "a%3Bb"])
 def test_refuses_an_identifier_with_a_forbidden_part(part: str) -> None:
-    with pytest.raises(InvalidIdentifier):
+    with pytest.raises(MalformedTarget):
         parse_service_target(f"/r1/VN/GOV/{part}/dancu/cong-dan/records")
 
 

@@ -7,6 +7,7 @@ import json
 from lienthong.agreements.models import ContractReference, Kind
 from lienthong.agreements.proposals import OfferedService
 from lienthong.contracts import load_contract
+from lienthong.contracts.openapi_file import read_openapi
 from lienthong.exchange.services import Service
 from lienthong.exchange.xroad.metaservices import Endpoint
 from lienthong.exchange.xroad.paths import check_service_code
@@ -50,6 +51,8 @@ def close_service(service: Service | None) -> None:
 
 
 def _relay(definition: ServiceDefinition, transport: Transport) -> Service:
+    described = read_openapi(definition.openapi) if definition.openapi else ()
+    endpoints = tuple(Endpoint(method, path) for method, path in described)
     return Service(
         id=definition.id,
         relay=Relay(definition.relay, transport),
@@ -60,7 +63,7 @@ def _relay(definition: ServiceDefinition, transport: Transport) -> Service:
         timeout_seconds=definition.timeout_seconds,
         openapi=definition.openapi.encode(),
         openapi_type=definition.openapi_type,
-        endpoints=ANY_ENDPOINT,
+        endpoints=endpoints or ANY_ENDPOINT,
     )
 
 

@@ -21,6 +21,7 @@ from lienthong.errors import (
     InvalidAddress,
     PeerClosed,
     RelayAddressInvalid,
+    RelayAnswerUnusable,
     RelayTargetInvalid,
     RelayTimeout,
     RelayUnreachable,
@@ -29,7 +30,9 @@ from lienthong.errors import (
     ResponseTooLarge,
     TimedOut,
     TlsFailed,
+    TransportError,
 )
+from lienthong.events import log_event
 from lienthong.transport.client import Address, Transport
 from lienthong.transport.messages import Body, Headers, Request, Response
 from lienthong.transport.tls import client_context
@@ -78,7 +81,7 @@ class Relay:
     ) -> Response:
         """Pass one request on; ``path`` and ``query`` are percent-encoded, as on the wire.
 
-        Raises RelayTargetInvalid, RelayTimeout, RelayUnreachable.
+        Raises RelayTargetInvalid, RelayTimeout, RelayUnreachable, RelayAnswerUnusable.
         """
         request = Request(method, self._target(path, query), passed_headers(headers), body)
         try:
@@ -89,9 +92,11 @@ class Relay:
             raise RelayTimeout(seconds=f"{timeout_seconds:g}") from error
         except RequestUnsendable as error:
             raise RelayTargetInvalid() from error
-        except (ConnectFailed, TlsFailed, PeerClosed, ResponseMalformed, ResponseTooLarge) as error:
-            # For the provider's own log only: where its services stand is not for consumers.
-            _logger.warning("relay %s: %s", self.address, error)
+        except (ResponseMalformed, ResponseTooLarge) as error:
+            self._log(error)
+            raise RelayAnswerUnusable() from error
+        except (ConnectFailed, TlsFailed, PeerClosed) as error:
+            self._log(error)
             raise RelayUnreachable() from error
         return Response(
             response.status,
@@ -100,6 +105,11 @@ class Relay:
             response.reason,
             response.connection,
         )
+
+    def _log(self, error: TransportError) -> None:
+        """For the provider's own log only: where its services stand is not for consumers."""
+        address = str(self.address)
+        log_event(_logger, logging.WARNING, "relay.failed", address=address, reason=str(error))
 
     def _target(self, path: str, query: str) -> str:
         joined = f"{self._base}/{path.removeprefix('/')}" if path else self._base or "/"

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 
 from lienthong.errors import (
     AmbiguousParameter,
+    InvalidIdentifier,
     MalformedTarget,
     MissingParameter,
     ReservedServiceCode,
@@ -55,14 +56,18 @@ class ServiceTarget(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def _service(identifier: str) -> ServiceId:
-    return ServiceId.parse(identifier)
+    try:
+        return ServiceId.parse(identifier)
+    except InvalidIdentifier as error:
+        reason = error.facts["reason"]
+        raise MalformedTarget(target=_printable(identifier), reason=reason) from error
 
 
 def parse_service_target(target: str) -> ServiceTarget:
     """Read ``/r1/{instance}/{class}/{member}/{subsystem}/{service}[/path][?query]``.
 
     Exactly five identifier parts: PR-REST calls the subsystem optional, X-Road's code does not.
-    Raises MalformedTarget, UnsupportedProtocolVersion, InvalidIdentifier.
+    Raises MalformedTarget, UnsupportedProtocolVersion.
     """
     if len(target) > LONGEST_TARGET or _FORBIDDEN.search(target) is not None:
         raise MalformedTarget(target=_printable(target), reason="too long or forbidden character")
