@@ -9,7 +9,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from lienthong.directory.mirror import DirectoryMirror
@@ -19,8 +18,8 @@ from lienthong.ledger.clock import Clock
 from lienthong.ledger.evidence import verify_evidence
 from lienthong.ledger.evidence_export import EvidenceExporter
 from lienthong.ledger.heads import format_time
-from lienthong.ledger.receipt_store import ReceiptStore
-from lienthong.ledger.records import EntryKind, Located, Proof
+from lienthong.ledger.receipt_store import GroupReceipt, ReceiptStore
+from lienthong.ledger.records import EntryKind, Located
 from lienthong.ledger.search import LedgerIndex
 from tests.fixtures.directory_world import Agency, World
 from tests.fixtures.ledgers import (
@@ -130,11 +129,14 @@ def test_the_provider_proves_it_too_and_the_receipt_when_it_came(nation: Nation)
     assert "received" in without.checks
     assert "acknowledged" not in without.checks
     leaf = nation.provider.ledger.store.group(done.answered.place).entries[0].leaf
-    proof = msgspec.json.decode(done.acknowledged.proof_json())
-
-    ReceiptStore(nation.provider.ledger.engine).put(
-        [(leaf, msgspec.convert(proof, Proof))], nation.world.clock()
+    group = done.acknowledged.group
+    receipt = GroupReceipt(
+        group.head,
+        b"".join(group.tree_path),
+        b"".join(group.levels[0]),
+        ((done.acknowledged.index, leaf),),
     )
+    ReceiptStore(nation.provider.ledger.engine).put([receipt], nation.world.clock())
     with_receipt = verify_evidence(nation.provider.export("don-2026-000123"), nation.world.root)
     assert {"received", "acknowledged"} <= set(with_receipt.checks)
 

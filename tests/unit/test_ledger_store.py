@@ -14,8 +14,10 @@ from lienthong.errors import ConfigurationError, LedgerCorrupt, LedgerUnavailabl
 from lienthong.ledger.database import open_database
 from lienthong.ledger.erasure import decode_erased, erased, erased_leaf, is_erased
 from lienthong.ledger.heads import format_time
-from lienthong.ledger.receipt_store import ReceiptStore
-from lienthong.ledger.records import EntryKind, Located, Proof
+from lienthong.ledger.merkle import build_levels, leaf_hash, root_from_path
+from lienthong.ledger.proofs import decode_proof
+from lienthong.ledger.receipt_store import GroupReceipt, ReceiptStore
+from lienthong.ledger.records import EntryKind, Located, split_hashes
 from lienthong.ledger.search import LedgerIndex
 from lienthong.ledger.verify import verify_ledger
 from tests.fixtures.ledgers import (
@@ -297,11 +299,19 @@ def test_old_bodies_are_purged_and_their_hashes_stay(
 
 def test_receipts_are_kept_once(provider: LedgerNode) -> None:
     store = ReceiptStore(provider.engine)
-    proof = Proof(0, 1, b"", b"", "head")
-    many = [(number.to_bytes(32, "big"), proof) for number in range(1200)]
-    store.put(many, NOW)
-    store.put([*many, (bytes(31) + b"\xff", proof)], NOW)
-    assert store.find((7).to_bytes(32, "big")) is not None
+    leaves = [leaf_hash(bytes([number])) for number in range(5)]
+    answered = [number.to_bytes(32, "big") for number in range(5)]
+    first = GroupReceipt("head", b"", b"".join(leaves), tuple(enumerate(answered)))
+    later = GroupReceipt("later head", b"", leaves[0], ((0, answered[3]),))
+    store.put([first], NOW)
+    store.put([first, later], NOW + timedelta(seconds=1))
+    found = store.find(answered[3])
+    assert found is not None
+    proof = decode_proof(found)
+    assert (proof.head, proof.index, proof.size) == ("head", 3, 5)
+    root = build_levels(leaves)[-1][0]
+    assert root_from_path(leaves[3], 3, 5, split_hashes(proof.path)) == root
+    assert store.find(answered[3], since=NOW + timedelta(seconds=2)) is None
     assert store.find(b"\xff" * 32) is None
 
 

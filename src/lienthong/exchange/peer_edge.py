@@ -109,15 +109,14 @@ class PeerEdge:
             parcel = decode_parcel(request.body.read())
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise MessageMalformed(reason="receipts") from error
-        taken = 0
+        view = core.directory.view
         for receipt in parcel:
-            view = core.directory.view
-            head, acknowledged = check_receipt(receipt, sender, core.checker, view)
+            head = check_receipt(receipt, sender, core.checker, view)
             view.signing_key(sender, head.key_id, core.clock.now())  # see Core.check_live
             core.see_head(head, receipt.head)
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(None, self._receipts.put, acknowledged, core.clock.now())
-            taken += len(acknowledged)
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, self._receipts.put, parcel, core.clock.now())
+        taken = sum(len(receipt.answers) for receipt in parcel)
         return _json(msgspec.json.encode({"taken": taken}))
 
     async def _head(self, request: Request) -> Response:

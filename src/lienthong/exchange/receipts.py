@@ -7,39 +7,23 @@ which answers; hashes of other parties' leaves say nothing of them (they are sal
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import msgspec
 
 from lienthong.directory.view import DirectoryView
 from lienthong.errors import MessageMalformed, ProofInvalid
-from lienthong.ledger.committer import LARGEST_GROUP, Committed
+from lienthong.ledger.committer import Committed
 from lienthong.ledger.heads import Head
-from lienthong.ledger.merkle import HASH_BYTES, build_levels, path_in
+from lienthong.ledger.merkle import HASH_BYTES
 from lienthong.ledger.messages import acknowledged_leaf
 from lienthong.ledger.proofs import ProofChecker
-from lienthong.ledger.records import CommittedGroup, Proof, split_hashes
+from lienthong.ledger.receipt_store import GroupReceipt
+from lienthong.ledger.records import CommittedGroup, split_hashes
 
 MOST_OWED = 100_000  # a peer that is away for long costs memory only up to here
 MOST_GROUPS_A_PARCEL = 100  # of the largest groups they make 10 MB
 LARGEST_PARCEL = 16 * 1024 * 1024
-
-
-class GroupReceipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Acknowledgements in one group: which leaf acknowledges which answer's leaf."""
-
-    head: Annotated[str, msgspec.Meta(max_length=8192)]
-    tree: bytes
-    leaves: Annotated[bytes, msgspec.Meta(min_length=32, max_length=32 * LARGEST_GROUP)]
-    answers: Annotated[tuple[tuple[int, bytes], ...], msgspec.Meta(max_length=1024)]
-
-
-class Acknowledgement(NamedTuple):
-    """One answer's leaf and the proof that the consumer's tree acknowledges it."""
-
-    answer_leaf: bytes
-    proof: Proof
 
 
 # Each group costs a signature check on the event loop.
@@ -102,29 +86,16 @@ class ReceiptsOwed:
 
 def check_receipt(
     receipt: GroupReceipt, sender: str, checker: ProofChecker, view: DirectoryView
-) -> tuple[Head, list[Acknowledgement]]:
-    """Verify one group's receipt of the node ``sender``.
+) -> Head:
+    """Verify one group's receipt of the node ``sender``; return the head that proves it.
 
     Raises MessageMalformed, ProofInvalid, HeadMalformed, SignatureInvalid, or the directory's.
     """
     leaves = split_hashes(receipt.leaves)
-    if len(leaves[-1]) != HASH_BYTES or not receipt.answers:
+    if len(leaves[-1]) != HASH_BYTES:
         raise MessageMalformed(reason="receipt")
-    levels = build_levels(leaves)
-    acknowledgements = list(_acknowledgements(receipt, levels))
-    first = acknowledgements[0]
-    head = checker.check(first.proof, acknowledged_leaf(first.answer_leaf), sender, view)
-    return head, acknowledgements
-
-
-def _acknowledgements(
-    receipt: GroupReceipt, levels: list[list[bytes]]
-) -> Iterator[Acknowledgement]:
-    leaves = levels[0]
     for index, answer_leaf in receipt.answers:
         if not 0 <= index < len(leaves) or leaves[index] != acknowledged_leaf(answer_leaf):
             raise ProofInvalid(reason="a receipt for another answer")
-        path = b"".join(path_in(levels, index))
-        yield Acknowledgement(
-            answer_leaf, Proof(index, len(leaves), path, receipt.tree, receipt.head)
-        )
+    # All its leaves lie under the head when one of them does.
+    return checker.check(receipt.proof(0), acknowledged_leaf(receipt.answers[0][1]), sender, view)

@@ -28,10 +28,9 @@ from lienthong.identity.keys import PrivateKey
 from lienthong.ledger.clock import Clock
 from lienthong.ledger.heads import Head, parse_head, sign_head
 from lienthong.ledger.merkle import Frontier, build_levels, leaf_hash
-from lienthong.ledger.records import CommittedGroup, Entry, Group
+from lienthong.ledger.records import LARGEST_GROUP, CommittedGroup, Entry, Group
 from lienthong.ledger.store import LedgerStore, WriteInDoubt
 
-LARGEST_GROUP = 1024  # entries; bounds a transaction's size and its paths' length
 EXIT_WRITE_IN_DOUBT = 70
 
 logger = logging.getLogger(__name__)

@@ -1,13 +1,15 @@
 """Acknowledgements of our answers, as other nodes proved them.
 
-One row holds all acknowledgements of one group: at a thousand answers a second a row each would
-cost more than the answers themselves. Who looks one up knows about when it must have come.
+One row holds the receipt of one group as it came: at a thousand answers a second a row or a
+proof each would cost more than the answers themselves. Who looks one up knows about when it must
+have come, and the proof of one answer is made then.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Annotated
 
 import msgspec
 from sqlalchemy import Engine, delete, insert, select
@@ -15,15 +17,41 @@ from sqlalchemy import Engine, delete, insert, select
 from lienthong.ledger import tables
 from lienthong.ledger.clock import milliseconds
 from lienthong.ledger.database import reading, writing
-from lienthong.ledger.merkle import HASH_BYTES
-from lienthong.ledger.records import Proof
+from lienthong.ledger.merkle import HASH_BYTES, build_levels, path_in
+from lienthong.ledger.records import LARGEST_GROUP, Proof, split_hashes
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _ROWS_AT_ONCE = 500
 _DELIVERED = "receipts delivered"
 
+Leaf = Annotated[bytes, msgspec.Meta(min_length=HASH_BYTES, max_length=HASH_BYTES)]
+
+
+class GroupReceipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Acknowledgements in one group: which of its leaves acknowledges which answer's leaf.
+
+    ``leaves`` are the group's leaf hashes one after the other; ``tree`` and ``head`` as in Proof.
+    """
+
+    head: Annotated[str, msgspec.Meta(max_length=8192)]
+    tree: bytes
+    leaves: Annotated[
+        bytes, msgspec.Meta(min_length=HASH_BYTES, max_length=HASH_BYTES * LARGEST_GROUP)
+    ]
+    answers: Annotated[
+        tuple[tuple[int, Leaf], ...], msgspec.Meta(min_length=1, max_length=LARGEST_GROUP)
+    ]
+
+    def proof(self, number: int) -> Proof:
+        """The proof of the acknowledgement of the answer at ``number`` of ``answers``."""
+        levels = build_levels(split_hashes(self.leaves))
+        index = self.answers[number][0]
+        path = b"".join(path_in(levels, index))
+        return Proof(index, len(levels[0]), path, self.tree, self.head)
+
+
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(tuple[Proof, ...]).decode
+_decode = msgspec.msgpack.Decoder(GroupReceipt).decode
 
 
 class ReceiptStore:
@@ -34,32 +62,33 @@ class ReceiptStore:
         with writing(engine) as connection:
             tables.metadata.create_all(connection)
 
-    def put(self, acknowledged: Iterable[tuple[bytes, Proof]], now: datetime) -> None:
-        """Keep acknowledgements; of several for one answer the first counts."""
-        pairs = list(acknowledged)
-        if not pairs:
-            return
-        row = {
-            "time_ms": milliseconds(now),
-            "answers": b"".join([leaf for leaf, _ in pairs]),
-            "proofs": _encode(tuple([proof for _, proof in pairs])),
-        }
-        with writing(self._engine) as connection:
-            connection.execute(insert(tables.receipts).values(row))
+    def put(self, receipts: Iterable[GroupReceipt], now: datetime) -> None:
+        """Keep receipts; of several for one answer the first counts."""
+        rows = [
+            {
+                "time_ms": milliseconds(now),
+                "answers": b"".join([leaf for _, leaf in receipt.answers]),
+                "receipt": _encode(receipt),
+            }
+            for receipt in receipts
+        ]
+        if rows:
+            with writing(self._engine) as connection:
+                connection.execute(insert(tables.receipts), rows)
 
     def find(self, answer_leaf: bytes, since: datetime = _BEGINNING) -> bytes | None:
         """The proof (JSON) that an answer was acknowledged, if it came after ``since``."""
         table = tables.receipts
-        query = select(table.c.answers, table.c.proofs).where(
+        query = select(table.c.answers, table.c.receipt).where(
             table.c.time_ms >= milliseconds(since)
         )
         query = query.order_by(table.c.time_ms, table.c.id)
         with reading(self._engine) as connection:
             rows = connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(query)
             for row in rows:
-                place = _place(row.answers, answer_leaf)
-                if place is not None:
-                    return msgspec.json.encode(_decode(row.proofs)[place])
+                number = _number(row.answers, answer_leaf)
+                if number is not None:
+                    return msgspec.json.encode(_decode(row.receipt).proof(number))
         return None
 
     def delivered_place(self) -> int:
@@ -77,7 +106,7 @@ class ReceiptStore:
             connection.execute(insert(tables.progress).values(name=_DELIVERED, value=place))
 
 
-def _place(answers: bytes, leaf: bytes) -> int | None:
+def _number(answers: bytes, leaf: bytes) -> int | None:
     """Which of the leaves joined in ``answers`` this is; a match across two does not count."""
     start = answers.find(leaf)
     while start >= 0 and start % HASH_BYTES:

@@ -11,6 +11,7 @@ import msgspec
 
 from lienthong.ledger.merkle import path_in
 
+LARGEST_GROUP = 1024  # entries; bounds a transaction's size and its paths' length
 POSITIONS_PER_EPOCH = 1 << 40  # a place is epoch · 2^40 + position, one ordered integer
 
 

@@ -105,6 +105,6 @@ receipts = Table(
     Column("id", Integer, primary_key=True),
     Column("time_ms", BigInteger, nullable=False),
     Column("answers", LargeBinary, nullable=False),  # leaves acknowledged, 32 bytes each
-    Column("proofs", LargeBinary, nullable=False),  # msgpack of tuple[Proof, …], same order
+    Column("receipt", LargeBinary, nullable=False),  # msgpack of GroupReceipt
 )
 Index("ledger_receipts_time", receipts.c.time_ms)
