@@ -22,7 +22,8 @@ sides are complete, and ``docs/reference/errors.md`` is generated from them.
     raise UnknownMember(member="VN/GOV/G99")
 
 The keyword arguments are the facts of the case. They fill the texts, and they are shown to
-whoever made the request: never put a secret or a personal key in one.
+whoever made the request: never put a secret or a personal key in one. The fact ``reason`` is a
+short English phrase (its Vietnamese: ``reasons.py``), or the error that led to this one.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ import tomllib
 from functools import cache
 from importlib.resources import files
 from typing import Any, ClassVar
+
+from lienthong.reasons import in_vietnamese
 
 
 @cache
@@ -50,6 +53,14 @@ class _Facts(dict[str, Any]):
 
     def __missing__(self, key: str) -> str:
         return "?"
+
+
+def _told(reason: object, language: str) -> str:
+    """A reason within a sentence: without a full stop of its own, in the sentence's language."""
+    if isinstance(reason, LienthongError):
+        return reason.message(language).rstrip(".")
+    words = str(reason).rstrip(".")
+    return words if language == "en" else in_vietnamese(words)
 
 
 class LienthongError(Exception):
@@ -82,17 +93,20 @@ class LienthongError(Exception):
         super().__init__(facts)
         self.facts = facts
 
-    def _text(self, key: str) -> str:
+    def _text(self, key: str, language: str) -> str:
         text = error_texts().get(self.code, {}).get(key, self.code)
-        return text.format_map(_Facts(self.facts))
+        facts = _Facts(self.facts)
+        if "reason" in facts:
+            facts["reason"] = _told(facts["reason"], language)
+        return text.format_map(facts)
 
     def message(self, language: str = "vi") -> str:
         """Say what went wrong, in ``vi`` or ``en``."""
-        return self._text("en" if language == "en" else "vi")
+        return self._text("en" if language == "en" else "vi", language)
 
     def remedy(self, language: str = "vi") -> str:
         """Say what to do about it, in ``vi`` or ``en``."""
-        return self._text("remedy_en" if language == "en" else "remedy_vi")
+        return self._text("remedy_en" if language == "en" else "remedy_vi", language)
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message('en')}"
@@ -163,6 +177,14 @@ class PathUnusable(ConfigurationError, code="configuration.path_unusable"):
 
 class RootUnusable(ConfigurationError, code="configuration.root_unusable"):
     """The file given as the root of trust is none."""
+
+
+class OptionInvalid(ConfigurationError, code="configuration.option_invalid"):
+    """An option of a command has a value of the wrong form."""
+
+
+class OneOptionWanted(ConfigurationError, code="configuration.one_option_wanted"):
+    """Of several options of a command exactly one is wanted."""
 
 
 # --- identity ------------------------------------------------------------------------
@@ -598,6 +620,14 @@ class AgreementStoreFailed(AgreementError, code="agreements.store", status=503):
     """The node's database refused a step of an agreement."""
 
 
+class EndpointWanted(AgreementError, code="agreements.endpoint_wanted", status=422):
+    """An agreement about a relay service names no endpoint."""
+
+
+class PeriodOver(AgreementError, code="agreements.period_over", status=422):
+    """An agreement is proposed for a time that is over already."""
+
+
 class AccessDenied(
     AgreementError, code="agreements.access_denied", status=403, xroad="AccessDenied"
 ):
@@ -966,6 +996,10 @@ class NodeNotApproved(NodeError, code="node.not_approved", status=503):
 
 class SubsystemNotHosted(NodeError, code="node.subsystem_not_hosted", status=422):
     """A service or client is to belong to a subsystem that this node does not speak for."""
+
+
+class ClientCertificateUnusable(NodeError, code="node.client_certificate", status=422):
+    """The certificate given for a client system cannot be read."""
 
 
 class NodeAlreadyRunning(NodeError, code="node.already_running"):

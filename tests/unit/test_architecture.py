@@ -12,6 +12,7 @@ SOURCE = ROOT / "src" / "lienthong"
 
 # From the foundation upwards. A part imports only from itself and from lower layers.
 LAYERS: tuple[frozenset[str], ...] = (
+    frozenset({"reasons"}),
     frozenset({"errors"}),
     frozenset({"settings", "events", "given_paths"}),
     frozenset({"units", "identity", "transport"}),

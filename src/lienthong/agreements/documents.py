@@ -74,5 +74,5 @@ def _decode(decoder: msgspec.json.Decoder[_Parsed], data: bytes) -> _Parsed:
         raise InvalidAgreementDocument(reason=_reason(error)) from error
 
 
-def _reason(error: LienthongError) -> str:
-    return str(error.facts.get("reason", error))
+def _reason(error: LienthongError) -> object:
+    return error.facts.get("reason", error)

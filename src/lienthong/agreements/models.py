@@ -250,7 +250,7 @@ def _check_identifiers(document: AgreementDocument) -> None:
         consumer = SubsystemId.parse(document.consumer)
         service = ServiceId.parse(document.service)
     except InvalidIdentifier as error:
-        raise InvalidAgreementDocument(reason=str(error)) from error
+        raise InvalidAgreementDocument(reason=error) from error
     if (str(consumer), str(service)) != (document.consumer, document.service):
         raise InvalidAgreementDocument(reason="identifiers are percent-encoded")
     if consumer.instance != service.instance:

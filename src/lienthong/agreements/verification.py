@@ -27,6 +27,7 @@ from lienthong.errors import (
     IdentityError,
     InvalidAgreementDocument,
     KeyNotValid,
+    LienthongError,
     StatementNotAccepted,
 )
 from lienthong.identity.keys import PublicKey
@@ -77,7 +78,7 @@ def verify_statement(
         key = _key(statement, directory, now)  # step 5
         key.verify(statement.signature, statement.signed_bytes)  # step 6
     except (DirectoryError, IdentityError) as error:
-        raise _refusal(statement, str(error)) from error
+        raise _refusal(statement, error) from error
 
 
 def may(document: AgreementDocument, act: Act) -> frozenset[Party]:
@@ -112,5 +113,5 @@ def _key(statement: Statement, directory: Directory, now: datetime) -> PublicKey
     return key
 
 
-def _refusal(statement: Statement, reason: str) -> StatementNotAccepted:
+def _refusal(statement: Statement, reason: str | LienthongError) -> StatementNotAccepted:
     return StatementNotAccepted(node=statement.node, act=statement.act, reason=reason)

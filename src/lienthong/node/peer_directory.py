@@ -56,7 +56,7 @@ class PeerDirectory:
                 response = waiting.result(TIMEOUT_SECONDS)
             except (LienthongError, FutureTimeoutError) as error:
                 waiting.cancel()
-                raise DirectoryUnreachable(url=node, reason=str(error)) from error
+                raise DirectoryUnreachable(url=node, reason=_reason(error)) from error
             if response.status == 404:
                 return None
             if response.status != 200 or response.body.size > limit_bytes:
@@ -74,3 +74,7 @@ class PeerDirectory:
         return await core.transport.send(
             core.address_of(node, view), request, timeout_seconds=TIMEOUT_SECONDS
         )
+
+
+def _reason(error: Exception) -> object:
+    return error if isinstance(error, LienthongError) else "timed out"
