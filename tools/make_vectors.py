@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from lienthong.directory.mirror import DirectoryMirror
 from lienthong.directory.onboarding import approve
@@ -35,7 +35,7 @@ from lienthong.identity.keys import Algorithm, PrivateKey, PublicKey
 from lienthong.ledger.erasure import decode_erased, erased
 from lienthong.ledger.evidence import FORMAT, Bundle, Part
 from lienthong.ledger.heads import Head, parse_head, sign_head, verify_head
-from lienthong.ledger.merkle import Frontier, build_levels, consistency_path, leaf_hash
+from lienthong.ledger.merkle import consistency_path
 from lienthong.ledger.messages import (
     ANSWER_COMMITMENTS,
     REQUEST_COMMITMENTS,
@@ -55,100 +55,23 @@ from lienthong.ledger.messages import (
 )
 from lienthong.ledger.proofs import decode_proof
 from lienthong.ledger.records import CommittedGroup, Entry, EntryKind
+from tools.vector_samples import (
+    CONSUMER,
+    PROVIDER,
+    QUESTION,
+    REPLY,
+    TIME,
+    TIME_TEXT,
+    Tree,
+    fixed_key,
+    fixed_salts,
+    sample_answer,
+    sample_request,
+    seed,
+)
 
 FOLDER = Path(__file__).parent.parent / "tests" / "spec" / "vectors"
-CONSUMER, PROVIDER = "VN-TEST/GOV/H37/n1", "VN-TEST/GOV/G01/n1"
-CLIENT, SERVICE = "VN-TEST/GOV/H37/motcua", "VN-TEST/GOV/G01/dancu/cong-dan"
-TIME = datetime(2026, 6, 1, 8, 0, 0, 123000, tzinfo=UTC)
-TIME_TEXT = "2026-06-01T08:00:00.123Z"
 DIRECTORY_TIME = datetime(2026, 6, 1, 7, 0, tzinfo=UTC)
-QUESTION = b'{"keys":["001090000001"],"fields":["ho_ten","noi_thuong_tru"]}'
-REPLY = '{"records":[{"key":"001090000001","ho_ten":"Nguyễn Văn An"}]}'.encode()
-
-
-def fixed_key(name: str) -> PrivateKey:
-    """An Ed25519 key made of a name; for vectors only."""
-    return PrivateKey(ed25519.Ed25519PrivateKey.from_private_bytes(_seed(name)))
-
-
-def _seed(name: str) -> bytes:
-    return sha256(f"lienthong vectors: {name}".encode()).digest()
-
-
-def fixed_salts(name: str, count: int) -> bytes:
-    return b"".join(sha256(f"salt {name} {i}".encode()).digest()[:16] for i in range(count))
-
-
-def sample_request(**changes: Any) -> Request:
-    values: dict[str, Any] = {
-        "version": 1,
-        "request_id": "0f8b5a52-5a7b-4d2e-9c63-6a3e1f0d7c11",
-        "message_id": "don-2026-000123",
-        "client": CLIENT,
-        "service": SERVICE,
-        "sender": CONSUMER,
-        "receiver": PROVIDER,
-        "represented_party": "",
-        "purpose": "1.004222",
-        "time": TIME_TEXT,
-        "method": "POST",
-        "path": "/records:lookup",
-        "query": "",
-        "user": "VN37001",
-        "dossier": "H37.12-260601-0042",
-        "subjects": ("001090000001",),
-        "headers": (("content-type", "application/json"), ("accept", "application/json")),
-        "body": sha256(QUESTION).digest(),
-        "body_bytes": len(QUESTION),
-        "salts": fixed_salts("request", len(REQUEST_COMMITMENTS)),
-    }
-    return Request(**{**values, **changes})
-
-
-def sample_answer(request: Request, **changes: Any) -> Answer:
-    values: dict[str, Any] = {
-        "version": 1,
-        "request_id": request.request_id,
-        "request_leaf": request_leaf(request),
-        "client": request.client,
-        "service": request.service,
-        "sender": request.receiver,
-        "receiver": request.sender,
-        "agreement": "3d7003f8-d233-4a4b-94dd-eb0fabb224db",
-        "purpose": "1.004222",
-        "reason": "agreements.granted",
-        "outcome": "answered",
-        "time": TIME_TEXT,
-        "status": 200,
-        "headers": (("content-type", "application/json; charset=utf-8"),),
-        "body": sha256(REPLY).digest(),
-        "body_bytes": len(REPLY),
-        "salts": fixed_salts("answer", len(ANSWER_COMMITMENTS)),
-    }
-    return Answer(**{**values, **changes})
-
-
-class Tree:
-    """A node's tree that grows group by group with fixed times."""
-
-    def __init__(self, node: str, key: PrivateKey, directory: int = 1) -> None:
-        self.node, self.key, self.directory = node, key, directory
-        self.frontier = Frontier()
-        self.roots: list[bytes] = []
-        self._closed: dict[tuple[int, int], bytes] = {}
-
-    def commit(self, leaves: list[bytes]) -> CommittedGroup:
-        levels = build_levels(leaves)
-        path, closed = self.frontier.append(leaf_hash(levels[-1][0]))
-        for level, value in enumerate(closed):
-            self._closed[level, (self.frontier.size >> level) - 1] = value
-        self.roots.append(self.frontier.root())
-        size, root, key_id = self.frontier.size, self.frontier.root(), self.key.public.key_id
-        head = Head(self.node, 0, size, root, TIME, self.directory, key_id)
-        return CommittedGroup(levels, path, sign_head(head, self.key))
-
-    def subtree(self, level: int, index: int) -> bytes:
-        return self._closed[level, index]
 
 
 # --- the files -----------------------------------------------------------------------------
@@ -267,7 +190,7 @@ def heads() -> Any:
     p256 = PrivateKey(ec.derive_private_key(secret, ec.SECP256R1()))
     known = {each["algorithm"]: each for each in _known("heads.json", [])}
     return [
-        {"seed": _seed("provider").hex(), **_head_vector(fixed_key("provider"), None)},
+        {"seed": seed("provider").hex(), **_head_vector(fixed_key("provider"), None)},
         _head_vector(p256, known.get(Algorithm.P256)),
         _rsa_head_vector(known.get(Algorithm.RSA_PSS)),
     ]

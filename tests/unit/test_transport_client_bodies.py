@@ -1,0 +1,93 @@
+"""Large bodies of the client pool pass through files, and no file stays behind."""
+
+from __future__ import annotations
+
+import asyncio
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from lienthong.transport.client import ConnectionPool
+from lienthong.transport.limits import Limits, PoolLimits
+from lienthong.transport.messages import Body, Request, Response
+from lienthong.transport.spool import SpoolFile
+from tests.fixtures.transport_pool import GET, OK, saying, send
+from tests.fixtures.transport_talk import raw_server, run, serving
+
+
+def spooled(folder: Path, content: bytes) -> Body:
+    file = SpoolFile(folder)
+    file.write(content)
+    return file.finish()
+
+
+def test_large_bodies_pass_through_files_both_ways(tmp_path: Path) -> None:
+    content = bytes(range(256)) * 20_000
+
+    async def main() -> None:
+        limits = Limits(spool_threshold_bytes=1000)
+        async with serving(limits=limits, spool_folder=tmp_path) as server:
+            pool = ConnectionPool(
+                limits=PoolLimits(spool_threshold_bytes=1000), spool_folder=tmp_path
+            )
+            body = spooled(tmp_path, content)
+            response = await send(pool, server.port, Request("POST", "/", [], body))
+            assert response.body.path is not None
+            assert response.body.sha256() == sha256(content).digest()
+            assert b"".join(response.body.chunks(999)) == content
+            response.body.discard()
+            body.discard()
+            assert len(pool.connections) == 1
+            pool.close()
+
+    run(main())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 2000000\r\nConnection: close\r\n", b""])
+def test_a_large_response_is_whole_although_the_peer_closes_after_it(
+    tmp_path: Path, framing: bytes
+) -> None:
+    async def main() -> None:
+        async with raw_server(saying(OK + framing + b"\r\n" + b"x" * 2_000_000)) as port:
+            limits = PoolLimits(spool_threshold_bytes=1000)
+            pool = ConnectionPool(limits=limits, spool_folder=tmp_path)
+            for _ in range(5):
+                response = await send(pool, port, GET)
+                assert response.body.read() == b"x" * 2_000_000
+                response.body.discard()
+
+    run(main())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_early_refusal_ends_the_sending_of_a_large_body(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serving(limits=Limits(body_bytes=10)) as server:
+            pool = ConnectionPool()
+            body = spooled(tmp_path, bytes(8_000_000))
+            response = await send(pool, server.port, Request("POST", "/", [], body))
+            assert response.status == 413
+            await asyncio.sleep(0.05)
+            assert pool.connections == ()
+
+    run(main())
+
+
+def test_a_response_that_nobody_takes_leaves_no_file(tmp_path: Path) -> None:
+    async def large(request: Request) -> Response:
+        return Response(200, [], Body.of(bytes(5_000_000)))
+
+    async def main() -> None:
+        async with serving(large) as server:
+            limits = PoolLimits(spool_threshold_bytes=1000)
+            pool = ConnectionPool(limits=limits, spool_folder=tmp_path)
+            task = asyncio.create_task(send(pool, server.port))
+            while not list(tmp_path.iterdir()):
+                await asyncio.sleep(0)
+            task.cancel()
+            while list(tmp_path.iterdir()):
+                await asyncio.sleep(0.01)
+
+    run(asyncio.wait_for(main(), 20))
