@@ -36,10 +36,10 @@ def write_given(path: Path, content: bytes) -> None:
         path.write_bytes(content)
 
 
-def make_given_folder(path: Path) -> None:
-    """Make a folder that only its owner may enter, unless it is there. Raises PathUnusable."""
+def make_given_folder(path: Path, mode: int = 0o777) -> None:
+    """Make a folder, unless it is there; ``mode`` before the umask. Raises PathUnusable."""
     with telling(path):
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.mkdir(mode=mode, parents=True, exist_ok=True)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import pytest
 from lienthong.demo.public_commands import program
 from lienthong.errors import LienthongError
 from tests.federation.conftest import Pair
-from tests.fixtures.federation import INSTANCE, attempt, run
+from tests.fixtures.federation import INSTANCE, attempt, eventually, run
 from tests.fixtures.people import CONTRACT_TEXT
 
 
@@ -87,6 +87,8 @@ def test_a_service_that_cannot_be_is_refused(
         ("--fields", "ho_ten", "--service", f"{INSTANCE}/GOV/G99/dancu/x"),
         ("--fields", "ho_ten", "--consumer", f"{INSTANCE}/GOV/G01/dancu"),
         ("--fields", "ho_ten", "--endpoint", "GET records"),
+        (),
+        ("--fields", "ho_ten", "--from", "2025-01-01", "--until", "2025-02-01"),
     ],
 )
 def test_an_agreement_that_cannot_be_is_refused(pair: Pair, options: tuple[str, ...]) -> None:
@@ -179,15 +181,60 @@ def test_what_lists_say_of_a_service_never_holds_the_password_of_its_source(pair
     assert shown["source"] == "sqlite"
     assert str(pair.federation.folder) not in json.dumps(listed)
     assert "internal" in pair.provider.command("service", "list")
-    clients = json.loads(pair.consumer.command("client", "list"))
+    clients = json.loads(pair.consumer.command("client", "list", "--json"))
     assert clients[0]["subsystem"] == pair.consumer.client_id
+    assert pair.consumer.client_id[-6:] in pair.consumer.command("client", "list")
 
 
-@pytest.mark.parametrize(
-    "command",
-    ["node init", "service add", "client add", "agreement propose", "ledger search"],
-)
-def test_help_begins_in_vietnamese_and_has_an_example(command: str) -> None:
-    text = run(*command.split(), "--help")
-    assert "Ví dụ" in text
-    assert any(letter in text for letter in "ạảãáàăâđêôơư")
+def test_a_node_that_waits_for_approval_is_not_said_to_be_stopped(pair: Pair) -> None:
+    waiting = pair.federation.unapproved_node("G19", subsystem="cho")
+    waiting.run()
+    try:
+        assert eventually(lambda: "node.waiting" in waiting.log.read_text(), seconds=40.0)
+        assert refused("service", "list", str(waiting.state)) == "node.waiting"
+    finally:
+        assert waiting.stop() == 0
+    assert refused("service", "list", str(waiting.state)) == "node.not_running"
+
+
+def test_a_contract_service_is_listed_with_the_class_of_its_most_closed_field(pair: Pair) -> None:
+    added = pair.provider.command(
+        *("service", "add", "--subsystem", "dancu", "--code", "lop"),
+        *("--contract", str(pair.contract), "--source", pair.source),
+    )
+    try:
+        assert "sensitive" in added
+        listed = json.loads(pair.provider.command("service", "list", "--json"))
+        classes = {each["id"].rpartition("/")[2]: each["classification"] for each in listed}
+        assert classes["lop"] == "sensitive"
+        assert classes["co-san"] == "internal"
+    finally:
+        pair.provider.command("service", "remove", "--subsystem", "dancu", "--code", "lop")
+
+
+def test_a_client_certificate_that_is_none_is_told_as_the_clients(
+    pair: Pair, tmp_path: Path
+) -> None:
+    bad = tmp_path / "x.crt"
+    bad.write_text("không phải chứng thư")
+    before = pair.consumer.command("client", "list", "--json")
+    add = ("client", "add", str(pair.consumer.state), "--subsystem", "motcua")
+    more = ("--connection", "mtls", "--certificate", str(bad))
+    assert refused(*add, *more) == "node.client_certificate"
+    assert pair.consumer.command("client", "list", "--json") == before
+
+
+def test_an_https_client_of_a_node_without_an_https_port_is_warned_of(
+    pair: Pair, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pair.provider.command("client", "add", "--subsystem", "dancu", "--connection", "https")
+    assert "client_https_listen" in capsys.readouterr().err
+    pair.provider.command("client", "add", "--subsystem", "dancu", "--connection", "http")
+    assert "client_https_listen" not in capsys.readouterr().err
+
+
+def test_tables_tell_times_of_vietnam(pair: Pair) -> None:
+    listed = json.loads(pair.consumer.command("agreement", "list", "--json"))["agreements"]
+    shown = pair.consumer.command("agreement", "show", listed[0]["id"])
+    assert "+07:00" in shown
+    assert "2026-01-01 00:00:00" in shown

@@ -22,7 +22,7 @@ from lienthong.agreements.service import AgreementService
 from lienthong.errors import InvalidAgreementDocument, LienthongError
 from lienthong.node.agreement_commands import app, moment
 from lienthong.node.agreement_routes import agreement_routes
-from lienthong.node.state import Identity, StateFolder
+from lienthong.node.state import HostedMember, Identity, StateFolder
 from tests.fixtures.agreement_parties import CONSUMER, CONSUMER_NODE, SERVICE, Nation
 
 TERMS = [
@@ -47,7 +47,8 @@ def management_api(service: AgreementService, state: Path) -> Iterator[None]:
 
     folder = StateFolder(state)
     folder.create()
-    folder.write(folder.identity, msgspec.json.encode(Identity(CONSUMER_NODE, "", (), ())))
+    owner = HostedMember(CONSUMER_NODE.rpartition("/")[0], "")
+    folder.write(folder.identity, msgspec.json.encode(Identity(CONSUMER_NODE, "", (), (owner,))))
     config = uvicorn.Config(application, uds=str(folder.admin_socket), log_level="error")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()))

@@ -23,7 +23,7 @@ from lienthong.agreements.paths import normalise_path
 from lienthong.errors import InvalidPath, InvalidPattern
 
 LONGEST_PATTERN = 500  # characters
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"})
 ANY_METHOD = "*"
 
 _WILDCARD = re.compile(r"\*\*|\*|\{[A-Za-z_][A-Za-z0-9_]*\}")

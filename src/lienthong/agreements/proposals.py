@@ -19,7 +19,7 @@ from lienthong.agreements.models import (
     whole_second,
 )
 from lienthong.agreements.patterns import Endpoint
-from lienthong.errors import ServiceMismatch
+from lienthong.errors import EndpointWanted, ServiceMismatch
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +55,9 @@ Offers = Callable[[str], OfferedService | None]
 
 
 def draft(proposal: Proposal, proposed_by: Party) -> AgreementDocument:
-    """Write the document. Raises InvalidAgreementDocument."""
+    """Write the document. Raises InvalidAgreementDocument, EndpointWanted."""
+    if not proposal.fields and not proposal.endpoints:
+        raise EndpointWanted()
     kind = Kind.CONTRACT if proposal.fields else Kind.RELAY
     rate = None
     if proposal.rate is not None:

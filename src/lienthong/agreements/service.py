@@ -37,6 +37,7 @@ from lienthong.errors import (
     DirectoryError,
     NotAParty,
     PartyWithoutNode,
+    PeriodOver,
     StepNotAllowed,
     TooManyProposals,
     UnknownAgreement,
@@ -102,9 +103,12 @@ class AgreementService:
     async def propose(self, proposal: Proposal) -> Agreement:
         """Propose an agreement in the name of the side that this node hosts.
 
-        Raises InvalidAgreementDocument, NotAParty, PartyWithoutNode, ServiceMismatch.
+        Raises InvalidAgreementDocument, EndpointWanted, PeriodOver, NotAParty,
+        PartyWithoutNode, ServiceMismatch.
         """
         document = draft(proposal, Party.CONSUMER)
+        if document.valid_until <= self._clock():
+            raise PeriodOver(until=document.valid_until.isoformat())
         hosted = self._hosted(document)
         if not hosted:
             raise NotAParty(node=self._signer.node)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from enum import StrEnum
 
 from lienthong.errors import ClassificationUnknown, StateSecretField
@@ -44,6 +45,12 @@ class Classification(StrEnum):
         if word not in _CLASSES:
             raise ClassificationUnknown(field=field, found=text[:LONGEST_SHOWN])
         return _CLASSES[word]
+
+
+def highest(classes: Iterable[Classification]) -> Classification:
+    """Return the most closed of some classes; public when there is none."""
+    order = list(Classification)
+    return max(classes, key=order.index, default=Classification.PUBLIC)
 
 
 _CLASSES = {

@@ -64,7 +64,8 @@ def run_demo(
     ] = None,
     people: Annotated[int, typer.Option(min=2_000, help="Số người · Number of people")] = PEOPLE,
     first_port: Annotated[
-        int | None, typer.Option(help="Cổng đầu tiên; mặc định: cổng trống · First port")
+        int | None,
+        typer.Option(min=1, max=65_500, help="Cổng đầu tiên; mặc định: cổng trống · First port"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Kết quả JSON · Result as JSON")] = False,
 ) -> None:

@@ -18,9 +18,19 @@ class Journal:
         self.lock = Lock()
         self.content: dict[str, Any] = {**wanted, "done": []}
         if self.file.exists():
-            self.content = json.loads(self.file.read_text(encoding="utf-8"))
+            self.content = self._read()
         elif folder.exists() and any(folder.iterdir()):
             raise DemoFolderInUse(folder=folder)
+
+    def _read(self) -> dict[str, Any]:
+        """Raises DemoFolderInUse when the file is not a journal."""
+        try:
+            content = json.loads(self.file.read_text(encoding="utf-8"))
+            if not {"people", "ports", "done"} <= content.keys():
+                raise ValueError("members")
+        except (ValueError, AttributeError) as error:
+            raise DemoFolderInUse(folder=self.file.parent) from error
+        return dict(content)
 
     def __getitem__(self, name: str) -> Any:
         return self.content[name]

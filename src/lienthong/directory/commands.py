@@ -18,7 +18,8 @@ from lienthong.directory.overview import Overview
 from lienthong.directory.repository import Repository
 from lienthong.directory.request import countersign
 from lienthong.directory.revocation import revoke
-from lienthong.errors import ConfigurationError
+from lienthong.errors import OneOptionWanted, OptionInvalid
+from lienthong.given_paths import read_given, write_given
 from lienthong.identity.keys import PrivateKey
 
 app = typer.Typer(
@@ -35,6 +36,8 @@ registrar_app = typer.Typer(
 )
 app.add_typer(authority_app, name="authority")
 app.add_typer(registrar_app, name="registrar")
+
+LONGEST_DAYS = 3650  # the development authority's own certificate counts no longer
 
 State = Annotated[
     Path, typer.Argument(metavar="STATE", help="Thư mục trạng thái. The directory's state folder.")
@@ -75,7 +78,9 @@ def init(
 def approve_request(
     state: State,
     request: Annotated[Path, typer.Argument(help="Tệp request.json của nút. A node's request.")],
-    days: Annotated[int, typer.Option(help="Hạn chứng thư. Days of the certificate.")] = 365,
+    days: Annotated[
+        int, typer.Option(min=1, max=LONGEST_DAYS, help="Hạn chứng thư. Days of the certificate.")
+    ] = 365,
     as_json: AsJson = False,
 ) -> None:
     """Kiểm tra và phê duyệt yêu cầu của một nút, rồi phát hành danh bạ.
@@ -84,7 +89,7 @@ def approve_request(
 
     Ví dụ (example): lienthong directory approve /var/lib/lienthong/directory request.json
     """
-    done = approve(Repository.open(state), _read(request), days)
+    done = approve(Repository.open(state), read_given(request), days)
     what = "đã duyệt / approved" if done.changed else "đã duyệt từ trước / approved before"
     _say(
         {
@@ -135,6 +140,8 @@ def revoke_something(
 
     Ví dụ (example): lienthong directory revoke STATE --key 1f2e… --reason "lộ khóa"
     """
+    if not reason.strip():
+        raise OptionInvalid(option="--reason", value=reason, wanted="lý do · a reason")
     kind, identifier = _subject(node, member, key, certificate)
     version = revoke(Repository.open(state), kind, identifier, reason)
     _say(
@@ -158,7 +165,7 @@ def serve(
     repository = Repository.open(state)
     address, _, port = listen.rpartition(":")
     if not address or not port.isdigit() or int(port) > 65_535:
-        raise ConfigurationError(reason=f"--listen {listen}: host:port")
+        raise OptionInvalid(option="--listen", value=listen, wanted="HOST:PORT")
     bare = address.strip("[]")
 
     def ready(number: int) -> None:
@@ -196,7 +203,7 @@ def authority_add(
 
     Ví dụ (example): lienthong directory authority add STATE national-ca.pem
     """
-    pem = _read(certificate).decode("ascii", "replace")
+    pem = read_given(certificate).decode("ascii", "replace")
     version = add_authority(Repository.open(state), pem)
     _say({"version": version}, as_json, f"Đã chấp nhận. Approved; version {version}.")
 
@@ -235,7 +242,7 @@ def registrar_countersign(
 
     Ví dụ (example): lienthong directory registrar countersign r.json --key 1.pem --output r1.json
     """
-    output.write_bytes(countersign(_read(request), PrivateKey.load(key)))
+    write_given(output, countersign(read_given(request), PrivateKey.load(key)))
     typer.echo(str(output))
 
 
@@ -255,15 +262,8 @@ def _subject(
     if node is not None and member is not None and len(given) == 2:
         return "delegation", f"{member} {node}"
     if len(given) != 1:
-        raise ConfigurationError(reason="one of --node, --member, --key, --certificate")
+        raise OneOptionWanted(options="--node, --member, --key, --certificate")
     return given[0]
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigurationError(reason=f"{path}: {error.strerror}") from error
 
 
 def _say(facts: dict[str, Any], as_json: bool, text: str) -> None:

@@ -34,12 +34,14 @@ from lienthong.directory.records import (
 )
 from lienthong.directory.site import BUNDLE, Site, metadata_name, target_name
 from lienthong.errors import DirectoryStateInvalid, InvalidIdentifier
+from lienthong.given_paths import make_given_folder, telling
 from lienthong.identity.certificates import Authority
 from lienthong.identity.identifiers import MemberId
 from lienthong.identity.keys import PrivateKey
 
 ROLES = ("root", "targets", "snapshot", "timestamp", "bins")
 _AUTHORITY_DAYS = 3650
+LONGEST_TIMESTAMP_HOURS = 8_760
 _WORTH_A_BUNDLE = 64  # records put at once; then the bundle for first copies is made anew
 _SETTINGS = "directory.json"
 
@@ -79,7 +81,7 @@ class Repository:
         """Make a new directory; again with the same parameters it changes nothing."""
         settings = RepositorySettings(instance, bins, periods or Periods())
         _check_settings(settings, state)
-        state.mkdir(parents=True, exist_ok=True)
+        make_given_folder(state)
         known = state / _SETTINGS
         if known.exists() and cls.open(state).settings != settings:
             raise DirectoryStateInvalid(path=state, reason="made with other parameters")
@@ -162,7 +164,9 @@ class Repository:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Keep other processes out: a server renews while the operator approves."""
-        with (self.state / ".lock").open("w") as file:
+        with telling(self.state):
+            file = (self.state / ".lock").open("w")
+        with file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
@@ -217,6 +221,9 @@ def _check_settings(settings: RepositorySettings, state: Path) -> None:
         MemberId(settings.instance, "GOV", "X")
     except InvalidIdentifier as error:
         raise DirectoryStateInvalid(path=state, reason="instance is no identifier") from error
+    if not 0 < settings.periods.timestamp_hours <= LONGEST_TIMESTAMP_HOURS:
+        reason = f"timestamp hours must be above 0, {LONGEST_TIMESTAMP_HOURS} at most"
+        raise DirectoryStateInvalid(path=state, reason=reason)
     bins = settings.bins
     if bins < 2 or bins > 16_384 or bins & (bins - 1):
         raise DirectoryStateInvalid(path=state, reason="bins must be a power of 2, 2 to 16384")

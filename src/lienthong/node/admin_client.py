@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
 from pathlib import Path
 from typing import Any
 
-from lienthong.errors import NodeNotRunning, NodeReported
+from lienthong.errors import NodeNotRunning, NodeReported, NodeWaiting
 from lienthong.node.state import StateFolder
 
 TIMEOUT_SECONDS = 120.0
@@ -37,8 +38,6 @@ def short_socket_path(path: Path) -> str:
     """A path that fits into a socket address: through /proc when the real one is too long."""
     if len(str(path).encode()) <= LONGEST_SOCKET_PATH:
         return str(path)
-    import os
-
     folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
     return f"/proc/self/fd/{folder}/{path.name}"
 
@@ -46,7 +45,7 @@ def short_socket_path(path: Path) -> str:
 def call(state: Path, method: str, path: str, body: Any = None) -> Any:
     """Call the management API; return the JSON value, or bytes for other content.
 
-    Raises NodeNotInitialised, NodeNotRunning, NodeReported.
+    Raises NodeNotInitialised, NodeStateDamaged, NodeNotRunning, NodeWaiting, NodeReported.
     """
     folder = StateFolder(state)
     folder.read_identity()
@@ -58,7 +57,8 @@ def call(state: Path, method: str, path: str, body: Any = None) -> Any:
         response = connection.getresponse()
         answer = response.read()
     except (OSError, http.client.HTTPException) as error:
-        raise NodeNotRunning(path=folder.folder) from error
+        refusal = NodeWaiting if _runs(folder) else NodeNotRunning
+        raise refusal(path=folder.folder) from error
     finally:
         connection.close()
     if "json" not in response.headers.get("content-type", ""):
@@ -67,3 +67,14 @@ def call(state: Path, method: str, path: str, body: Any = None) -> Any:
     if response.status >= 400:
         raise NodeReported(**(value if isinstance(value, dict) else {}))
     return value
+
+
+def _runs(folder: StateFolder) -> bool:
+    """Whether the process that last ran this node is there; its lock must not be touched."""
+    try:
+        os.kill(int(folder.lock.read_text()), 0)
+    except PermissionError:
+        return True
+    except (OSError, ValueError, OverflowError):
+        return False
+    return True

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from lienthong.errors import LienthongError, NotFound, SubsystemNotHosted
+from lienthong.contracts.classification import highest
+from lienthong.errors import (
+    ClientCertificateUnusable,
+    InvalidCertificate,
+    LienthongError,
+    NotFound,
+    SubsystemNotHosted,
+)
 from lienthong.events import log_event
 from lienthong.exchange.clients import ConnectionType
 from lienthong.exchange.services import Service
@@ -107,6 +114,13 @@ class Administration:
             raise NotFound(name=service_id)
         return definition
 
+    def classification(self, definition: ServiceDefinition) -> str:
+        """A relay's own class; a contract service's is that of its most closed field."""
+        service = self._node.services.get(definition.id)
+        if service is None or service.data is None:
+            return definition.classification if definition.kind == "relay" else ""
+        return highest(field.classification for field in service.data.contract.fields.values())
+
     def services(self) -> list[ServiceDefinition]:
         return [each for _, each in sorted(self._definitions.items())]
 
@@ -114,14 +128,13 @@ class Administration:
         self, subsystem: str, connection: ConnectionType, certificates: tuple[str, ...]
     ) -> ClientDefinition:
         """Let a subsystem's systems call the node. Raises SubsystemNotHosted,
-        InvalidCertificate."""
+        ClientCertificateUnusable."""
         self._check_hosted(subsystem)
-        definition = ClientDefinition(
-            subsystem,
-            connection,
-            certificates,
-            tuple(fingerprint(read_chain(pem)[0]) for pem in certificates),
-        )
+        try:
+            prints = tuple(fingerprint(read_chain(pem)[0]) for pem in certificates)
+        except InvalidCertificate as error:
+            raise ClientCertificateUnusable(subsystem=subsystem) from error
+        definition = ClientDefinition(subsystem, connection, certificates, prints)
         async with self._lock:
             await asyncio.to_thread(self._node.node_store.put_client, definition)
             self._clients[subsystem] = definition

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from lienthong.contracts.loading import load_contract
-from lienthong.errors import InvalidAgreementDocument
+from lienthong.errors import EndpointWanted, InvalidAgreementDocument
 from lienthong.node.admin_client import call
+from lienthong.node.vietnam_time import VIETNAM, vietnam_time
 
-VIETNAM = timezone(timedelta(hours=7))
 NAMES = {
     "proposed": "đề nghị / proposed",
     "active": "hiệu lực / active",
@@ -24,6 +24,7 @@ NAMES = {
     "withdrawn": "đã rút / withdrawn",
     "expired": "hết hạn / expired",
 }
+STATEMENT = ("act", "party", "node", "reason")
 _SUMMARY = "Thỏa thuận chia sẻ dữ liệu. Agreements: who may ask whom for what."
 
 app = typer.Typer(help=_SUMMARY, no_args_is_help=True)
@@ -93,6 +94,8 @@ def propose(
     --service VN/GOV/G01/dancu/cong-dan --fields ho_ten,noi_thuong_tru --purpose 1.004222
     --legal-basis "Nghị định 47/2020/NĐ-CP" --from 2026-01-01 --until 2027-01-01
     """
+    if not fields.strip(", ") and not endpoint:
+        raise EndpointWanted()
     body: dict[str, Any] = {
         "consumer": consumer,
         "service": service,
@@ -224,9 +227,10 @@ def _rows(agreement: dict[str, Any]) -> list[tuple[str, str]]:
     limits = [f"{rate['per_second']}/s (≤ {rate['burst']})"] if rate else []
     limits += [f"{agreement['daily_quota']}/ngày"] if agreement["daily_quota"] else []
     signatures = (
-        f"{each['time']}  {each['act']}  {each['party']}  {each['node']}  {each['reason']}".strip()
+        "  ".join((vietnam_time(each["time"]), *(each[name] for name in STATEMENT))).strip()
         for each in agreement["statements"]
     )
+    since, until = vietnam_time(agreement["valid_from"]), vietnam_time(agreement["valid_until"])
     waiting = (f"{each['node']}: {each['last_error']}" for each in agreement["undelivered"])
     return [
         ("Mã / Id", agreement["id"]),
@@ -237,7 +241,7 @@ def _rows(agreement: dict[str, Any]) -> list[tuple[str, str]]:
         ("Đường dẫn / Endpoints", "\n".join(agreement["endpoints"])),
         ("Mục đích / Purposes", "\n".join(agreement["purposes"])),
         ("Căn cứ / Legal basis", agreement["legal_basis"]),
-        ("Hiệu lực / Valid", f"{agreement['valid_from']} → {agreement['valid_until']}"),
+        ("Hiệu lực / Valid", f"{since} → {until}"),
         ("Hạn mức / Limits", ", ".join(limits) or "–"),
         ("Chữ ký / Statements", "\n".join(signatures)),
         ("Chưa nhận / Undelivered", "\n".join(waiting) or "–"),

@@ -10,6 +10,8 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -22,11 +24,13 @@ from lienthong.directory.request import (
 )
 from lienthong.directory.trust import LONG_AGO, Trust
 from lienthong.errors import (
-    ConfigurationError,
     DirectoryError,
+    InvalidAddress,
     InvalidCertificate,
     MemberKeyWanted,
     NodeConflict,
+    NotDelegated,
+    OptionInvalid,
     RootUnusable,
 )
 from lienthong.identity.certificates import certificate_key, read_chain
@@ -65,8 +69,10 @@ def initialise(
         identity = _continued(state.read_identity(), identity)
     elif member_key is None and str(node.owner) in in_force.members:
         raise MemberKeyWanted(member=node.owner)
+    chosen = _settings_text(state.settings, settings)
     state.create()
-    write_settings(state, settings)
+    if chosen is not None:
+        state.write(state.settings, chosen.encode())
     if member_key is not None:
         _bring_member_key(state.member_key(str(node.owner)), member_key)
     _make_keys(state, node.owner, algorithm)
@@ -77,20 +83,22 @@ def initialise(
 
 
 def check_root(root: bytes, instance: str) -> None:
-    """Raises RootUnusable, ConfigurationError (it is another instance's)."""
+    """Raises RootUnusable, OptionInvalid (it is another instance's)."""
     try:
         found = Trust(root, LONG_AGO).instance
     except DirectoryError as error:
         raise RootUnusable(reason=error.facts.get("reason", error.code)) from error
     if found != instance:
-        raise ConfigurationError(
-            reason=f"the root of trust is of instance {found}, the node of {instance}"
-        )
+        raise OptionInvalid(option="--instance", value=instance, wanted=f"{found} (--root)")
 
 
 def check_directory_url(url: str) -> None:
-    """Raises InvalidAddress unless it is ``http://host…`` or ``https://host…``."""
-    Address.parse(url)
+    """Raises OptionInvalid unless it is ``http://host…`` or ``https://host…``."""
+    try:
+        Address.parse(url)
+    except InvalidAddress as error:
+        wanted = "http://…, https://…"
+        raise OptionInvalid(option="--directory-url", value=url, wanted=wanted) from error
 
 
 def write_request(
@@ -136,7 +144,7 @@ def with_hosted(identity: Identity, statements: Iterable[bytes]) -> Identity:
         statement = parse_member(content).statement
         delegations = [each for each in statement.delegations if each.node == identity.node]
         if not delegations:
-            raise ConfigurationError(reason=f"{statement.id} does not delegate to this node")
+            raise NotDelegated(node=identity.node, member=statement.id, reason="--hosts")
         systems = tuple(
             HostedSubsystem(each.code, each.name)
             for each in statement.subsystems
@@ -157,21 +165,22 @@ def with_subsystems(identity: Identity, subsystems: Sequence[HostedSubsystem]) -
     return msgspec.structs.replace(identity, members=(owner, *identity.members[1:]))
 
 
-def write_settings(state: StateFolder, chosen: Mapping[str, str]) -> None:
-    """Write ``node.toml`` with the settings chosen over those already there."""
-    if not chosen and state.settings.exists():
-        return
-    before = _read_lines(state.settings)
+def _settings_text(file: Path, chosen: Mapping[str, str]) -> str | None:
+    """What ``node.toml`` is to hold: the settings chosen over those already there.
+
+    None when it stays. Raises ConfigurationError leaves before anything is written.
+    """
+    if not chosen and file.exists():
+        return None
+    before = _read_lines(file)
     merged = {**before, **{name: _toml(value) for name, value in chosen.items()}}
     text = "# Thiết lập của nút · settings of the node: docs/reference/settings.md\n"
     text += "".join(f"{name} = {value}\n" for name, value in sorted(merged.items()))
-    draft = state.settings.with_name("node.toml.check")
-    state.write(draft, text.encode())
-    try:
+    with TemporaryDirectory(prefix="lienthong-") as folder:
+        draft = Path(folder, file.name)
+        draft.write_text(text, encoding="utf-8")
         load_settings(draft)
-    finally:
-        draft.unlink()
-    state.write(state.settings, text.encode())
+    return text
 
 
 def _read_lines(path: Path) -> dict[str, str]:
@@ -192,11 +201,12 @@ def _check(
 ) -> None:
     for each in subsystems:
         SubsystemId(owner.instance, owner.member_class, owner.code, each.code)
-    if not addresses:
-        raise ConfigurationError(reason="--address is wanted at least once")
-    for address in addresses:
-        if not Address.parse(address).tls:
-            raise ConfigurationError(reason=f"{address}: other nodes connect by https only")
+    for address in addresses or [""]:
+        parsed = Address.parse(address) if address.startswith("https://") else None
+        if parsed is None or urlsplit(address).netloc != address.removeprefix("https://"):
+            raise OptionInvalid(option="--address", value=address, wanted="https://HOST:PORT")
+        if urlsplit(address).port is None:
+            raise OptionInvalid(option="--address", value=address, wanted=f"{address}:5500")
 
 
 def _continued(known: Identity, wanted: Identity) -> Identity:

@@ -13,8 +13,10 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from lienthong.errors import EvidenceRejected, LedgerCorrupt
+from lienthong.given_paths import read_given, write_given
 from lienthong.node.admin_client import call
 from lienthong.node.state import StateFolder
+from lienthong.node.vietnam_time import vietnam_time
 
 app = typer.Typer(no_args_is_help=True, help="Sổ nhật ký của nút. The node's ledger.")
 evidence_app = typer.Typer(
@@ -84,7 +86,7 @@ def search(
     for each in found:
         what = f"{each['kind']} {each['outcome']} {each['reason']}".strip()
         table.add_row(
-            f"{each['request_id']}\n{each['time']}",
+            f"{each['request_id']}\n{vietnam_time(each['time'])}",
             f"{each['client']} → {each['service']}\n{what}",
         )
     _console().print(table)
@@ -97,7 +99,10 @@ def purge(
         float | None, typer.Option(help="Thân cũ hơn số ngày này. Bodies older than this.")
     ] = None,
 ) -> None:
-    """Xóa thân thông điệp đã quá hạn giữ; mã băm còn mãi. Delete old bodies; hashes stay."""
+    """Xóa thân thông điệp đã quá hạn giữ; mã băm còn mãi. Delete old bodies; hashes stay.
+
+    Ví dụ · Example: lienthong ledger purge STATE --days 365
+    """
     typer.echo(json.dumps(call(state, "POST", "/ledger/purge", {"days": days})))
 
 
@@ -109,6 +114,8 @@ def erase(
     """Xóa nội dung cá nhân của một lần trao đổi; cây băm giữ nguyên.
 
     Erase the personal contents of an exchange; the tree stays whole.
+
+    Ví dụ · Example: lienthong ledger erase STATE 9f1c8b5e-…
     """
     typer.echo(json.dumps(call(state, "POST", "/ledger/erase", {"message": message})))
 
@@ -124,7 +131,7 @@ def export(
     Ví dụ · Example: lienthong evidence export STATE 9f1c… --output bang-chung.json
     """
     content = call(state, "GET", f"/evidence/{quote(message, safe='')}")
-    output.write_bytes(content)
+    write_given(output, content)
     typer.echo(str(output))
 
 
@@ -143,7 +150,7 @@ def verify_bundle(
     from lienthong.ledger.evidence import verify_evidence
 
     try:
-        verdict = verify_evidence(_read(file), _read(trust))
+        verdict = verify_evidence(read_given(file), read_given(trust))
     except EvidenceRejected as error:
         if as_json:
             typer.echo(json.dumps({"verdict": "invalid", "reason": error.facts["reason"]}))
@@ -182,10 +189,3 @@ def _tell(verdict: dict[str, Any]) -> None:
 
 def _console() -> Console:
     return Console(markup=False, highlight=False)  # other parties wrote most of the texts
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise typer.BadParameter(f"{path}: {error.strerror}") from error

@@ -10,12 +10,21 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from lienthong.errors import OneOptionWanted
+from lienthong.given_paths import read_given_text
+from lienthong.identity.identifiers import ServiceId, SubsystemId
 from lienthong.node.admin_client import call
 from lienthong.node.state import StateFolder
 
 app = typer.Typer(no_args_is_help=True, help="Dịch vụ của nút. Services of the node.")
 client_app = typer.Typer(
     no_args_is_help=True, help="Hệ thống được gọi nút. Systems that may call the node."
+)
+
+NO_HTTPS = (
+    "Lưu ý: nút chưa mở cổng HTTPS cho hệ thống của cơ quan; đặt client_https_listen rồi khởi "
+    "động lại.\nNote: the node has no HTTPS port for the agency's systems; set "
+    "client_https_listen and restart it."
 )
 
 State = Annotated[
@@ -76,16 +85,16 @@ def add(
     --relay http://127.0.0.1:9000/api --classification internal
     """
     if (contract is None) == (not relay):
-        raise typer.BadParameter("--contract + --source, hoặc · or --relay")
+        raise OneOptionWanted(options="--contract (+ --source), --relay")
     body = {
-        "id": f"{_subsystem(state, subsystem)}/{code}",
+        "id": _service(state, subsystem, code),
         "kind": "relay" if relay else "contract",
-        "contract": "" if contract is None else _text(contract),
+        "contract": "" if contract is None else read_given_text(contract),
         "source": source,
         "relay": relay,
         "verify_tls": not insecure_tls,
         "classification": classification,
-        "openapi": "" if openapi is None else _text(openapi),
+        "openapi": "" if openapi is None else read_given_text(openapi),
         "bodies": bodies,
         "timeout_seconds": timeout,
     }
@@ -94,7 +103,10 @@ def add(
 
 @app.command("list")
 def list_services(state: State, as_json: AsJson = False) -> None:
-    """Liệt kê dịch vụ. List services."""
+    """Liệt kê dịch vụ. List services.
+
+    Ví dụ · Example: lienthong service list STATE --json
+    """
     found = call(state, "GET", "/services")
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False))
@@ -109,8 +121,11 @@ def list_services(state: State, as_json: AsJson = False) -> None:
 
 @app.command()
 def remove(state: State, subsystem: Subsystem, code: Code) -> None:
-    """Bỏ dịch vụ. Remove a service."""
-    identifier = f"{_subsystem(state, subsystem)}/{code}"
+    """Bỏ dịch vụ. Remove a service.
+
+    Ví dụ · Example: lienthong service remove STATE --subsystem dancu --code cong-dan
+    """
+    identifier = _service(state, subsystem, code)
     _show(call(state, "POST", "/services/remove", {"id": identifier}), as_json=True)
 
 
@@ -121,16 +136,23 @@ def disable(
     code: Code,
     notice: Annotated[str, typer.Option(help="Lý do báo cho bên gọi. What callers are told.")],
 ) -> None:
-    """Tạm tắt dịch vụ. Switch a service off for a while."""
-    identifier = f"{_subsystem(state, subsystem)}/{code}"
+    """Tạm tắt dịch vụ. Switch a service off for a while.
+
+    Ví dụ · Example: lienthong service disable STATE --subsystem dancu --code cong-dan
+    --notice "Bảo trì đến 6 giờ"
+    """
+    identifier = _service(state, subsystem, code)
     body = {"id": identifier, "enabled": False, "notice": notice}
     _show(call(state, "POST", "/services/switch", body), as_json=False)
 
 
 @app.command()
 def enable(state: State, subsystem: Subsystem, code: Code) -> None:
-    """Bật lại dịch vụ. Switch a service on again."""
-    identifier = f"{_subsystem(state, subsystem)}/{code}"
+    """Bật lại dịch vụ. Switch a service on again.
+
+    Ví dụ · Example: lienthong service enable STATE --subsystem dancu --code cong-dan
+    """
+    identifier = _service(state, subsystem, code)
     _show(call(state, "POST", "/services/switch", {"id": identifier, "enabled": True}), False)
 
 
@@ -154,21 +176,41 @@ def add_client(
     body = {
         "subsystem": _subsystem(state, subsystem),
         "connection": connection,
-        "certificates": [_text(path) for path in certificate or []],
+        "certificates": [read_given_text(path) for path in certificate or []],
     }
     found = call(state, "POST", "/clients", body)
     typer.echo(json.dumps(found) if as_json else f"{found['subsystem']} · {found['connection']}")
+    if connection != "http" and "client_https" not in call(state, "GET", "/status")["addresses"]:
+        typer.echo(NO_HTTPS, err=True)
 
 
 @client_app.command("list")
-def list_clients(state: State) -> None:
-    """Liệt kê hệ thống được gọi nút. List client systems (JSON)."""
-    typer.echo(json.dumps(call(state, "GET", "/clients"), ensure_ascii=False))
+def list_clients(state: State, as_json: AsJson = False) -> None:
+    """Liệt kê hệ thống được gọi nút. List client systems.
+
+    Ví dụ · Example: lienthong client list STATE --json
+    """
+    found = call(state, "GET", "/clients")
+    if as_json:
+        typer.echo(json.dumps(found, ensure_ascii=False))
+        return
+    table = Table(
+        Column("Hệ thống · Subsystem", overflow="fold"),
+        "Kết nối · Connection",
+        Column("Chứng thư SHA-256 · Certificates", overflow="fold"),
+    )
+    for each in found:
+        prints = "\n".join(each["fingerprints"]) or "–"
+        table.add_row(each["subsystem"], each["connection"], prints)
+    Console(markup=False, highlight=False).print(table)
 
 
 @client_app.command("remove")
 def remove_client(state: State, subsystem: Subsystem) -> None:
-    """Không cho hệ thống gọi nút nữa. A system may not call the node any more."""
+    """Không cho hệ thống gọi nút nữa. A system may not call the node any more.
+
+    Ví dụ · Example: lienthong client remove STATE --subsystem motcua
+    """
     body = {"id": _subsystem(state, subsystem)}
     typer.echo(json.dumps(call(state, "POST", "/clients/remove", body)))
 
@@ -176,15 +218,14 @@ def remove_client(state: State, subsystem: Subsystem) -> None:
 def _subsystem(state: Path, name: str) -> str:
     """The whole identifier of a subsystem: a bare code is one of the node's owner."""
     if "/" in name:
-        return name
-    return f"{StateFolder(state).read_identity().owner.id}/{name}"
+        return str(SubsystemId.parse(name))
+    owner = StateFolder(state).read_identity().owner.id
+    return str(SubsystemId(*(*owner.split("/"), name)))
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise typer.BadParameter(f"{path}: {error}") from error
+def _service(state: Path, subsystem: str, code: str) -> str:
+    """Raises InvalidIdentifier, also for a code with a slash, which would be another service."""
+    return str(ServiceId(*(*_subsystem(state, subsystem).split("/"), code)))
 
 
 def _show(found: dict[str, Any], as_json: bool) -> None:

@@ -58,9 +58,12 @@ def service_routes(administration: Administration) -> APIRouter:
     """Services and clients: list, add, remove, switch."""
     router = APIRouter()
 
+    def shown(definition: ServiceDefinition) -> dict[str, Any]:
+        return shown_service(definition, administration.classification(definition))
+
     @router.get("/services")
     async def services() -> list[dict[str, Any]]:
-        return [_shown(each) for each in administration.services()]
+        return [shown(each) for each in administration.services()]
 
     @router.post("/services")
     async def add(body: ServiceBody) -> dict[str, Any]:
@@ -69,7 +72,7 @@ def service_routes(administration: Administration) -> APIRouter:
             raise RequestMalformed(fields="contract + source, or relay")
         definition = ServiceDefinition(**body.model_dump())
         await administration.add_service(definition)
-        return _shown(definition)
+        return shown(definition)
 
     @router.post("/services/remove")
     async def remove(body: Named) -> dict[str, str]:
@@ -79,7 +82,7 @@ def service_routes(administration: Administration) -> APIRouter:
     @router.post("/services/switch")
     async def switch(body: Switch) -> dict[str, Any]:
         await administration.enable_service(body.id, enabled=body.enabled, notice=body.notice)
-        return _shown(administration.definition(body.id))
+        return shown(administration.definition(body.id))
 
     @router.get("/clients")
     async def clients() -> list[dict[str, Any]]:
@@ -102,10 +105,11 @@ def service_routes(administration: Administration) -> APIRouter:
     return router
 
 
-def _shown(definition: ServiceDefinition) -> dict[str, Any]:
+def shown_service(definition: ServiceDefinition, classification: str) -> dict[str, Any]:
     """What is shown of a service: never the source's address, which may hold a password."""
     shown: dict[str, Any] = msgspec.to_builtins(definition)
     shown["source"] = definition.source.partition("://")[0]
     shown["contract"] = bool(definition.contract)
     shown["openapi"] = bool(definition.openapi)
+    shown["classification"] = classification
     return shown

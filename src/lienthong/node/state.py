@@ -87,7 +87,7 @@ class StateFolder:
     def create(self) -> None:
         """Make the folders, readable by their owner only. Raises PathUnusable."""
         for folder in (self.folder, self.keys, self.spool, self.bodies, self.contracts):
-            make_given_folder(folder)
+            make_given_folder(folder, 0o700)
 
     def read_identity(self) -> Identity:
         """Raises NodeNotInitialised, NodeStateDamaged."""

@@ -37,7 +37,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="In JSON / print JSON")]
 def show(code: str, on: OnDay = None, as_json: AsJson = False) -> None:
     """Xem một đơn vị và các đơn vị trực thuộc.
 
-    Show a unit and what lies below it. Example: lienthong units show 00004 --on 2024-12-31
+    Show a unit and what lies below it. Ví dụ · Example: lienthong units show 00004 --on 2024-12-31
     """
     day = _day(on)
     unit = service.find(code, day)
@@ -59,7 +59,7 @@ def list_units(
 ) -> None:
     """Liệt kê các đơn vị của một cấp vào một ngày.
 
-    List the units of a level on a day. Example: lienthong units list --level district
+    List the units of a level on a day. Ví dụ · Example: lienthong units list --level district
     --on 2024-06-30 --within 68
     """
     day = _day(on)
@@ -95,7 +95,7 @@ def search(
     """Tìm đơn vị theo tên đầy đủ, không cần dấu.
 
     Find units by their whole name, with or without diacritics.
-    Example: lienthong units search "hoa binh"
+    Ví dụ · Example: lienthong units search "hoa binh"
     """
     found = service.search(name, _day(on), level)
     if as_json:
@@ -121,7 +121,7 @@ def roll(
 ) -> None:
     """Chuyển một mã sang bản đồ của ngày khác.
 
-    Roll a code to another day's map. Example: lienthong units roll 02 --to 2025-07-01
+    Roll a code to another day's map. Ví dụ · Example: lienthong units roll 02 --to 2025-07-01
     """
     target = _day(to)
     rolled = service.roll(code, _day(from_day) if from_day else _across(target), target)
@@ -135,7 +135,7 @@ def roll(
 def agency(code: str, as_json: AsJson = False) -> None:
     """Đọc một mã cơ quan dạng cũ hoặc mới.
 
-    Read an agency code of either generation. Example: lienthong units agency 000.00.25.G14
+    Read an agency code of either generation. Ví dụ · Example: lienthong units agency 000.00.25.G14
     """
     facts = _agency(AgencyCode.parse(code))
     if as_json:
