@@ -12,7 +12,7 @@ from lienthong.agreements.documents import parse_document
 from lienthong.agreements.models import Party
 from lienthong.agreements.patterns import Endpoint
 from lienthong.agreements.proposals import draft
-from lienthong.errors import InvalidAgreementDocument
+from lienthong.errors import EndpointWanted, InvalidAgreementDocument
 from tests.fixtures.agreement_parties import END, RELAY, START, proposal
 
 
@@ -90,7 +90,7 @@ def test_refuses_a_document_that_breaks_a_rule(changes: dict[str, Any]) -> None:
 
 
 def test_a_relay_must_name_its_endpoints() -> None:
-    with pytest.raises(InvalidAgreementDocument):
+    with pytest.raises(EndpointWanted):
         draft(proposal(service=RELAY, fields=()), Party.CONSUMER)
     terms = proposal(service=RELAY, fields=(), endpoints=(Endpoint("GET", "/**"),))
     assert draft(terms, Party.CONSUMER).kind == "relay"

@@ -18,6 +18,7 @@ from lienthong.errors import (
     LedgerError,
     NotAParty,
     PartyWithoutNode,
+    PeriodOver,
     ServiceMismatch,
     StepNotAllowed,
     UnknownAgreement,
@@ -118,6 +119,13 @@ def test_an_expired_proposal_cannot_be_accepted(nation: Nation) -> None:
     assert status(nation, nation.provider, agreement) is Status.EXPIRED
     with pytest.raises(StepNotAllowed):
         run(nation.provider.service.accept(agreement.id))
+
+
+def test_what_is_over_already_is_not_proposed(nation: Nation) -> None:
+    nation.clock.time = END
+    with pytest.raises(PeriodOver):
+        run(nation.consumer.service.propose(proposal()))
+    assert run(nation.consumer.service.agreements()) == []
 
 
 def test_an_unknown_agreement_is_named(nation: Nation) -> None:

@@ -18,15 +18,15 @@ class Journal:
         self.lock = Lock()
         self.content: dict[str, Any] = {**wanted, "done": []}
         if self.file.exists():
-            self.content = self._read()
+            self.content = self._read({*wanted, "done"})
         elif folder.exists() and any(folder.iterdir()):
             raise DemoFolderInUse(folder=folder)
 
-    def _read(self) -> dict[str, Any]:
+    def _read(self, members: set[str]) -> dict[str, Any]:
         """Raises DemoFolderInUse when the file is not a journal."""
         try:
             content = json.loads(self.file.read_text(encoding="utf-8"))
-            if not {"people", "ports", "done"} <= content.keys():
+            if not members <= content.keys():
                 raise ValueError("members")
         except (ValueError, AttributeError) as error:
             raise DemoFolderInUse(folder=self.file.parent) from error
