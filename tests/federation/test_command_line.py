@@ -233,6 +233,31 @@ def test_an_https_client_of_a_node_without_an_https_port_is_warned_of(
     assert "client_https_listen" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("ledger search STATE --limit -1", "node.request_malformed"),
+        ("ledger purge STATE --days nan", "node.request_malformed"),
+        ("ledger purge STATE --days 1e300", "node.request_malformed"),
+        ("ledger erase STATE ../x", "ledger.not_found"),
+        ("evidence export STATE x/y --output /nonexist/z", "node.not_found"),
+        ("service remove STATE --subsystem motcua --code khong", "node.not_found"),
+        ("service remove STATE --subsystem a/b --code c", "identity.invalid_identifier"),
+        ("client add STATE --subsystem motcua --connection ftp", "node.request_malformed"),
+        ("client remove STATE --subsystem khong", "node.not_found"),
+        ("agreement show STATE ../../x", "node.not_found"),
+        (
+            "agreement propose STATE --consumer a --service b --fields x --purpose p "
+            "--legal-basis L --from 0001-01-01 --until 2040-01-01",
+            "agreements.document",
+        ),
+        ("node run STATE", "node.already_running"),
+    ],
+)
+def test_what_the_running_node_refuses_has_its_own_code(pair: Pair, words: str, code: str) -> None:
+    assert refused(*words.replace("STATE", str(pair.consumer.state)).split()) == code
+
+
 def test_tables_tell_times_of_vietnam(pair: Pair) -> None:
     listed = json.loads(pair.consumer.command("agreement", "list", "--json"))["agreements"]
     shown = pair.consumer.command("agreement", "show", listed[0]["id"])

@@ -232,8 +232,15 @@ def check_instant(name: str, instant: datetime) -> None:
 
 
 def whole_second(instant: datetime) -> datetime:
-    """Return the instant in UTC without its fraction of a second."""
-    return instant.astimezone(UTC).replace(microsecond=0)
+    """Return the instant in UTC without its fraction of a second.
+
+    Raises InvalidAgreementDocument at the ends of the calendar, which have no UTC.
+    """
+    try:
+        return instant.astimezone(UTC).replace(microsecond=0)
+    except OverflowError as error:
+        reason = f"{instant.isoformat()} is not a date like 2026-01-01"
+        raise InvalidAgreementDocument(reason=reason) from error
 
 
 def _check_uuid(text: str) -> None:

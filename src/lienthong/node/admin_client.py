@@ -61,6 +61,8 @@ def call(state: Path, method: str, path: str, body: Any = None) -> Any:
         raise refusal(path=folder.folder) from error
     finally:
         connection.close()
+    if response.status >= 400 and "json" not in response.headers.get("content-type", ""):
+        raise NodeReported(detail=response.reason, detail_en=response.reason)
     if "json" not in response.headers.get("content-type", ""):
         return answer
     value = json.loads(answer or b"null")

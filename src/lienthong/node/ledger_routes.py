@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from lienthong.node.node import Node
 
 
+LONGEST_DAYS = 36_500  # a hundred years; what is beyond is a slip of the keyboard
+
+
 class Query(BaseModel):
     """What to look for; all conditions given must hold."""
 
@@ -38,7 +41,7 @@ class Erasure(BaseModel):
 class Purge(BaseModel):
     """Bodies older than this many days go; None: as set for the node."""
 
-    days: float | None = Field(default=None, ge=0)
+    days: float | None = Field(default=None, ge=0, le=LONGEST_DAYS)
 
 
 def ledger_routes(node: Node) -> APIRouter:

@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from lienthong import __version__
-from lienthong.errors import LienthongError, RequestMalformed
+from lienthong.errors import LienthongError, NotFound, RequestMalformed
 from lienthong.node.agreement_routes import agreement_routes
 from lienthong.node.ledger_routes import ledger_routes
 from lienthong.node.service_routes import service_routes
@@ -62,6 +62,14 @@ def management_app(node: Node) -> FastAPI:
             for each in error.errors()[:20]
         )
         return _problem_response(RequestMalformed(fields=fields))
+
+    @app.exception_handler(404)
+    async def _tell_unknown(request: Request, _error: Exception) -> JSONResponse:
+        return _problem_response(NotFound(name=f"{request.method} {request.url.path}"))
+
+    @app.exception_handler(Exception)  # a defect of ours; the server logs it with its traceback
+    async def _tell_defect(_request: Request, _error: Exception) -> JSONResponse:
+        return _problem_response(LienthongError())
 
     return app
 
