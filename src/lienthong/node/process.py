@@ -23,6 +23,7 @@ from lienthong.settings import Settings, load_settings
 GC_THRESHOLDS = (50_000, 20, 50)
 # The ledger's thread needs Python's lock twice a group; it should not wait 5 ms for it each time.
 SWITCH_INTERVAL_SECONDS = 0.0005
+STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 logger = logging.getLogger("lienthong.node")
 
@@ -41,7 +42,7 @@ def run(folder: Path) -> None:
 async def _serve(state: StateFolder, settings: Settings, writer: LogWriter) -> None:
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in STOPPING_SIGNALS:
         loop.add_signal_handler(number, stopping.set)
     node = Node(state, settings)
     node.metrics.log_lines_dropped.set_function(lambda: writer.dropped)
@@ -65,4 +66,7 @@ async def _serve(state: StateFolder, settings: Settings, writer: LogWriter) -> N
     finally:
         waiting.cancel()
         await node.stop()
+        for number in STOPPING_SIGNALS:  # told twice, it still ends in order
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)
         gc.unfreeze()  # or libraries report all that they still hold as leaked
