@@ -31,7 +31,7 @@ class Nodes:
         self._folder = Path(tempfile.mkdtemp(prefix="nodes-"))
         self._service_port = service_port
         self._federation = Federation(self._folder)
-        settings = {"log_level": "warning", **settings}
+        settings = {"log_level": "info", **settings}
         self.provider = self._federation.node("G01", "dancu", **settings)
         self.consumer = self._federation.node("H37", "motcua", **settings)
 

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-
 from lienthong.errors import LienthongError, error_texts
 from lienthong.settings import ENVIRONMENT_PREFIX, TABLE
 
