@@ -1,8 +1,8 @@
 """How a message travels between nodes: one HTTP request, the body as it is.
 
     POST /lienthong/1/message
-    lienthong-message: <base64 of the JSON of ledger.messages.Request>
-    lienthong-proof:   <base64 of the JSON of ledger.records.Proof>
+    lienthong-message: {…}     the JSON of ledger.messages.Request, in ASCII
+    lienthong-proof: {…}       the JSON of ledger.records.Proof, in ASCII
 
 The answer comes back in the same two headers with the struct ``Answer``; an HTTP status other
 than 200 carries an unsigned fault instead: the message was not understood or not authentic.
@@ -11,8 +11,7 @@ Specification: docs/protocols/0001-message.md §2.
 
 from __future__ import annotations
 
-from binascii import Error as Base64Error
-from binascii import a2b_base64, b2a_base64
+import re
 from typing import Any, NamedTuple
 
 import msgspec
@@ -44,7 +43,9 @@ MESSAGE_HEADER = "lienthong-message"
 PROOF_HEADER = "lienthong-proof"
 NODE_HEADER = "lienthong-node"  # who calls, where no message says it; the certificate proves it
 LARGEST_MESSAGE = 131_072  # bytes of JSON; a look-up of 1,000 citizens has about 20,000
-LARGEST_HEAD_BYTES = 262_144  # of HTTP headers on the peer edge: message and proof in base64
+LARGEST_HEAD_BYTES = 262_144  # of HTTP headers on the peer edge: a message and its proof
+
+_BEYOND_ASCII = re.compile(r"[^\x20-\x7e]")
 
 encode_json = msgspec.json.Encoder().encode
 _decode_request = msgspec.json.Decoder(Request).decode
@@ -63,10 +64,21 @@ class Signed(NamedTuple):
 
 def message_headers(message: bytes, proof: bytes) -> Headers:
     """The headers that carry a message; both arguments are JSON."""
-    return [
-        (MESSAGE_HEADER, b2a_base64(message, newline=False).decode("ascii")),
-        (PROOF_HEADER, b2a_base64(proof, newline=False).decode("ascii")),
-    ]
+    return [(MESSAGE_HEADER, _in_ascii(message)), (PROOF_HEADER, _in_ascii(proof))]
+
+
+def _in_ascii(json: bytes) -> str:
+    """The same JSON value in printable ASCII; nearly all messages are so as they are."""
+    text = json.decode()
+    if text.isascii() and text.isprintable():
+        return text
+    return _BEYOND_ASCII.sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    """A character as JSON escapes it: in UTF-16 units (RFC 8259 §7)."""
+    units = found[0].encode("utf-16-be").hex()
+    return "".join(f"\\u{units[i : i + 4]}" for i in range(0, len(units), 4))
 
 
 def read_request(request: HttpRequest) -> Signed:
@@ -96,12 +108,12 @@ def read_answer(response: HttpResponse) -> Signed:
 def _header(value: str | None, limit: int) -> bytes:
     if value is None:
         raise MessageMalformed(reason="a header of the protocol is missing")
-    if len(value) > limit * 4 // 3 + 4:
+    if len(value) > limit:
         raise MessageMalformed(reason="a header of the protocol is too long")
     try:
-        return a2b_base64(value, strict_mode=True)
-    except (Base64Error, ValueError) as error:
-        raise MessageMalformed(reason="a header of the protocol is not base64") from error
+        return value.encode("ascii")
+    except UnicodeEncodeError as error:
+        raise MessageMalformed(reason="a header of the protocol is not ASCII") from error
 
 
 def _decoded(decode: Any, json: bytes) -> Any:
