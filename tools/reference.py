@@ -128,7 +128,7 @@ def _command(command: Any, name: str, parent: Any) -> Iterator[str]:
     yield f"{_paragraphs(command.help)}\n\n"
     yield f"```text\n{name} {' '.join(command.collect_usage_pieces(context))}\n```\n"
     records = [parameter.get_help_record(context) for parameter in command.get_params(context)]
-    rows = [record for record in records if record and not record[0].startswith("--help")]
+    rows = [record for record in records if record and "--help" not in record[0]]
     if rows:
         yield "\n| Argument or option | Meaning |\n|---|---|\n"
         yield from (f"| `{_cell(left)}` | {_plain(_cell(right))} |\n" for left, right in rows)

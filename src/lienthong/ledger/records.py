@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from datetime import datetime
 from enum import IntEnum
 from functools import cached_property
@@ -98,7 +99,7 @@ class CommittedGroup:
     @cached_property
     def _tail(self) -> str:
         tree = base64.b64encode(b"".join(self.tree_path)).decode()
-        return f'","tree":"{tree}","head":{msgspec.json.encode(self.head).decode()}}}'
+        return f'","tree":"{tree}","head":{json.dumps(self.head)}}}'  # in ASCII, for a header
 
     def proof_json(self, index: int) -> bytes:
         """The proof of the entry ``index``, as it goes over the wire."""
