@@ -20,7 +20,7 @@ from lienthong.node.state import StateFolder
 from lienthong.settings import Settings, load_settings
 
 # Young objects of a busy node die in their request; looking at them rarely costs less.
-GC_THRESHOLDS = (50_000, 20, 50)
+GC_THRESHOLDS = (200_000, 20, 100)
 # The ledger's thread needs Python's lock twice a group; it should not wait 5 ms for it each time.
 SWITCH_INTERVAL_SECONDS = 0.0005
 STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
