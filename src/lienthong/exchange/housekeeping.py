@@ -110,11 +110,17 @@ class Housekeeping:
 
     async def index_ledger(self) -> None:
         """Bring the search index up to date, in quiet moments: searches catch up by themselves."""
-        busy = self._core.in_flight > BUSY_REQUESTS
-        if busy and time.monotonic() < self._indexed + LONGEST_INDEX_LAG_SECONDS:
+        late = time.monotonic() > self._indexed + LONGEST_INDEX_LAG_SECONDS
+        if self._busy() and not late:
             return
-        await asyncio.get_running_loop().run_in_executor(None, self._index.catch_up)
-        self._indexed = time.monotonic()
+        loop = asyncio.get_running_loop()
+        stop = (lambda: False) if late else self._busy
+        await loop.run_in_executor(None, self._index.catch_up, stop)
+        if late or not self._busy():
+            self._indexed = time.monotonic()
+
+    def _busy(self) -> bool:
+        return self._core.in_flight > BUSY_REQUESTS
 
     async def purge_bodies(self) -> None:
         """Delete bodies older than the setting; hashes stay."""

@@ -12,7 +12,7 @@ in a second.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -31,7 +31,7 @@ from lienthong.ledger.store import LedgerStore
 
 TOKEN_BYTES = 16
 LONGEST_OUTCOME = 64  # characters, as the table has it
-GROUPS_PER_STEP = 200
+GROUPS_PER_STEP = 50
 MOST_RECORDS = 1000  # of one exchange; it has four, and one more each time it was asked again
 
 _decode_request = msgspec.json.Decoder(Request).decode
@@ -71,8 +71,11 @@ class LedgerIndex:
         """All keyed hashes under which a request is found."""
         return tuple([self.token(kind, value) for kind, value in _values(request)])
 
-    def catch_up(self) -> int:
-        """Index the groups that are new since the last call; returns how many there were."""
+    def catch_up(self, stop: Callable[[], bool] = lambda: False) -> int:
+        """Index the groups that are new since the last call; returns how many there were.
+
+        ``stop`` is asked now and then; when it says yes, the rest waits for the next call.
+        """
         done, place = 0, self._indexed_place()
         pending: list[Group] = []
         for group in self._store.groups(after_place=place):
@@ -80,6 +83,8 @@ class LedgerIndex:
             if len(pending) == GROUPS_PER_STEP:
                 done += self._index(pending, place)
                 place, pending = group.place, []
+                if stop():
+                    return done
         return done + self._index(pending, place)
 
     def search(
