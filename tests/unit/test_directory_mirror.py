@@ -248,6 +248,21 @@ def test_takes_newer_metadata_from_a_peers_mirror(world: World) -> None:
     assert mirror.view.member("VN/GOV/G15")
 
 
+def test_the_timestamp_is_signed_although_keys_are_kept_offline(
+    world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.agency("G01")
+    mirror = world.mirror()
+    mirror.refresh()
+    for name in ("root", "targets"):
+        (world.repository.state / "keys" / f"{name}.pem").rename(tmp_path / f"{name}.pem")
+    world.clock.forward(days=300)  # past half of the year that targets count for
+    world.repository.publish()
+    assert "the key of targets is not here" in caplog.text
+    mirror.refresh()
+    mirror.view.check_fresh(world.clock())
+
+
 def test_follows_the_root_when_it_is_renewed(world: World) -> None:
     world.agency("G01")
     first_root = world.root

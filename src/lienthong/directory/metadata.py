@@ -5,6 +5,7 @@ Every new version is written beside the old one, and counts when the timestamp n
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -34,11 +35,12 @@ from lienthong.directory.trust import (
     TIME_FIELD,
     index_of,
 )
-from lienthong.errors import DirectoryStateInvalid
+from lienthong.errors import DirectoryStateInvalid, InvalidKey
 from lienthong.identity.keys import PrivateKey
 
 AnySigned = TypeVar("AnySigned", Root, Timestamp, Snapshot, Targets)
 _TOP = ("root", "targets", "snapshot", "timestamp")
+_LOG = logging.getLogger("lienthong.directory")
 
 
 class Periods(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -125,7 +127,9 @@ class MetadataSigner:
     def renew(self) -> bool:
         """Sign the timestamp anew, and whatever else is past half of its time.
 
-        Returns whether there is a new snapshot.
+        Keys of root, targets and bins may be kept offline: what cannot be signed here waits for
+        its key, with a warning, and the timestamp is signed all the same. Returns whether there
+        is a new snapshot.
         """
         self._renew_root()
         versions = self.versions()
@@ -134,7 +138,11 @@ class MetadataSigner:
             self._publish_timestamp(versions, snapshot_data=None)
             return False
         roles = {role: self.targets(role) for role in versions.others}
-        due = {role: item for role, item in roles.items() if self._due(role, item)}
+        due = {
+            role: item
+            for role, item in roles.items()
+            if self._due(role, item) and self._is_key_here(role, item)
+        }
         self._publish(due, {}, versions)
         return True
 
@@ -208,7 +216,7 @@ class MetadataSigner:
 
     def _renew_root(self) -> None:
         root = Metadata[Root].from_bytes(self.root_bytes()).signed
-        if self._due("root", root):
+        if self._due("root", root) and self._is_key_here("root", root):
             root.version += 1
             root.expires = self._expiry("root")
             name = metadata_name("root", root.version)
@@ -241,6 +249,19 @@ class MetadataSigner:
 
     def _signer(self, role: str) -> CryptoSigner:
         return CryptoSigner(self._key("bins" if role.startswith(BIN_PREFIX) else role).cryptography)
+
+    def _is_key_here(self, role: str, signed: Root | Targets) -> bool:
+        try:
+            self._signer(role)
+        except InvalidKey:
+            _LOG.warning(
+                "directory: the key of %s is not here; sign it anew before %s with"
+                " `lienthong directory publish` where the key is",
+                role,
+                signed.expires.date(),
+            )
+            return False
+        return True
 
     def _due(self, role: str, signed: Root | Snapshot | Targets) -> bool:
         return signed.expires - self._now() < self._periods.of(role) / 2
