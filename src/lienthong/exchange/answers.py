@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+import msgspec
+
 from lienthong.errors import AnswerInDoubt
 from lienthong.exchange.core import Core
 from lienthong.exchange.once import Finished
@@ -12,7 +14,6 @@ from lienthong.exchange.wire import encode_json
 from lienthong.exchange.xroad.faults import Fault, Place, fault_response
 from lienthong.ledger.committer import Committed
 from lienthong.ledger.erasure import is_erased
-from lienthong.ledger.merkle import build_levels, inclusion_path
 from lienthong.ledger.messages import (
     ANSWER_COMMITMENTS,
     PROTOCOL_VERSION,
@@ -21,7 +22,7 @@ from lienthong.ledger.messages import (
     checked_answer_leaf,
     new_salts,
 )
-from lienthong.ledger.records import CommittedGroup, Entry, EntryKind, Group, Located
+from lienthong.ledger.records import CommittedGroup, Entry, EntryKind, Located
 from lienthong.transport.messages import Body, Headers
 
 DEFAULT_ACCEPT = "application/json"
@@ -113,7 +114,7 @@ class AnswerWriter:
         kept = core.bodies.open(entry.body_file) if entry.body_file else Body.of(body or b"")
         if kept is None or kept.sha256() != _digest_of(entry.message):
             return None
-        proof = stored_group(core, group).proof_json(located.index)
+        proof = CommittedGroup.stored(group, core.store.subtree).proof_json(located.index)
         return Finished(entry.message, proof, kept)
 
     @staticmethod
@@ -121,17 +122,5 @@ class AnswerWriter:
         return Located(committed.place, committed.index)
 
 
-def stored_group(core: Core, group: Group) -> CommittedGroup:
-    """A group read back from disk, able to make proofs again (as the last leaf of its head)."""
-    path = inclusion_path(
-        lambda level, i: core.store.subtree(group.epoch, level, i),
-        group.position,
-        group.position + 1,
-    )
-    return CommittedGroup(build_levels([e.leaf for e in group.entries]), path, group.head)
-
-
 def _digest_of(message: bytes) -> bytes:
-    from msgspec.json import decode
-
-    return decode(message, type=Answer).body
+    return msgspec.json.decode(message, type=Answer).body

@@ -18,7 +18,6 @@ from lienthong.events import log_event
 from lienthong.exchange import wire
 from lienthong.exchange.core import Core
 from lienthong.exchange.recovery import undelivered_receipts
-from lienthong.ledger.heads import Head, parse_head, verify_head
 from lienthong.ledger.peers import PeerHead
 from lienthong.ledger.receipt_store import ReceiptStore
 from lienthong.ledger.search import LedgerIndex
@@ -129,17 +128,6 @@ class Housekeeping:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, core.store.purge_bodies, before)
         await loop.run_in_executor(None, core.bodies.purge, before)
-
-    async def newest_head(self, node: str) -> tuple[Head, str]:
-        """Ask a node for its newest head, check its signature and remember it."""
-        response = await self.call(node, "GET", wire.HEAD_PATH, b"")
-        if response.body.size > LARGEST_PROOF_BODY:
-            raise MessageMalformed(reason="a head of too many bytes")
-        note = response.body.read().decode("utf-8", errors="replace")
-        head = parse_head(note)
-        verify_head(note, head, self._core.directory.view.signing_key(node, head.key_id, head.time))
-        self._core.see_head(head, note)
-        return head, note
 
     async def _consistency_path(self, peer: PeerHead) -> list[bytes]:
         first, second = peer.consistent, peer.head

@@ -10,7 +10,6 @@ from datetime import timedelta
 
 import msgspec
 
-from lienthong.exchange.answers import stored_group
 from lienthong.exchange.core import Core
 from lienthong.exchange.once import OnceRegister
 from lienthong.exchange.receipts import MOST_OWED
@@ -26,7 +25,7 @@ from lienthong.ledger.messages import (
     plain_fields,
     request_leaf,
 )
-from lienthong.ledger.records import Entry, EntryKind, Group, Located
+from lienthong.ledger.records import CommittedGroup, Entry, EntryKind, Group, Located
 
 LONGEST_UNDELIVERED = timedelta(days=1)  # a provider's node that was away for longer has to ask
 
@@ -65,7 +64,7 @@ def undelivered_receipts(core: Core, after_place: int) -> list[tuple[str, Commit
             if entry.kind is EntryKind.ANSWER_RECEIVED
         ]
         if answers:
-            whole = stored_group(core, group)
+            whole = CommittedGroup.stored(group, core.store.subtree)
             owed += [
                 (node, Committed(whole, number, group.place), leaf)
                 for number, node, leaf in answers

@@ -18,7 +18,6 @@ from lienthong.ledger.clock import Clock
 from lienthong.ledger.erasure import decode_erased, is_erased, message_leaf
 from lienthong.ledger.evidence import FORMAT, Bundle, Part
 from lienthong.ledger.heads import format_time, parse_head
-from lienthong.ledger.merkle import build_levels, inclusion_path
 from lienthong.ledger.messages import (
     ANSWER_COMMITMENTS,
     Answer,
@@ -120,16 +119,7 @@ class EvidenceExporter:
         return None if record is None else self._proof(record)
 
     def _proof(self, record: _Record) -> Proof:
-        group = record.group
-        committed = CommittedGroup(
-            build_levels([entry.leaf for entry in group.entries]),
-            inclusion_path(
-                lambda level, i: self._store.subtree(group.epoch, level, i),
-                group.position,
-                group.position + 1,
-            ),
-            group.head,
-        )
+        committed = CommittedGroup.stored(record.group, self._store.subtree)
         return decode_proof(committed.proof_json(record.located.index))
 
     def _acknowledgement(self, records: dict[EntryKind, _Record], answer: Part) -> Proof | None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from datetime import datetime
 from enum import IntEnum
 from functools import cached_property
 
 import msgspec
 
-from lienthong.ledger.merkle import path_in
+from lienthong.ledger.merkle import build_levels, inclusion_path, path_in
 
 LARGEST_GROUP = 1024  # entries; bounds a transaction's size and its paths' length
+Subtree = Callable[[int, int, int], bytes]  # epoch, level, index → hash of a complete subtree
 POSITIONS_PER_EPOCH = 1 << 40  # a place is epoch · 2^40 + position, one ordered integer
 
 
@@ -95,6 +97,16 @@ class CommittedGroup:
         self.levels = levels
         self.tree_path = tree_path
         self.head = head
+
+    @classmethod
+    def stored(cls, group: Group, subtree: Subtree) -> CommittedGroup:
+        """A group read back from disk; it is the last leaf of its own head's tree."""
+        path = inclusion_path(
+            lambda level, index: subtree(group.epoch, level, index),
+            group.position,
+            group.position + 1,
+        )
+        return cls(build_levels([entry.leaf for entry in group.entries]), path, group.head)
 
     @cached_property
     def _tail(self) -> str:
