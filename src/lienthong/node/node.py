@@ -51,6 +51,8 @@ from lienthong.ledger.records import Entry, EntryKind
 from lienthong.ledger.search import LedgerIndex
 from lienthong.ledger.store import LedgerStore
 from lienthong.node.administration import Administration
+from lienthong.node.expiry import CHECK_SECONDS, Expiring, ExpiryWatch, expiring
+from lienthong.node.leader import AlwaysLeading, Leader
 from lienthong.node.link import NodeLink
 from lienthong.node.listeners import Listeners
 from lienthong.node.metrics import NodeMetrics
@@ -93,9 +95,12 @@ class Node:
         self.index = LedgerIndex(self.engine, self.store, index_key)
         self.receipts = ReceiptStore(self.engine)
         self.node_store = NodeStore(self.engine)
+        self.expiry = ExpiryWatch(self._expiring)
+        self.metrics.registry.register(self.expiry)
         self.clients = ClientRegistry()
         self.services = ServiceRegistry()
         self.book = AgreementBook()
+        self.leader: Leader = AlwaysLeading()
         self.threads = ThreadPoolExecutor(SOURCE_THREADS, "source")
         self.maintenance = False
         self.started = False
@@ -122,6 +127,8 @@ class Node:
         self._repeat("usage", USAGE_SECONDS, self._save_usage)
         self._repeat("services", REOPEN_SECONDS, self.administration.open_missing)
         self._repeat("deliveries", DELIVERY_SECONDS, self._deliver_agreements)
+        self.expiry.check(self.clock.now())
+        self._repeat("expiry", CHECK_SECONDS, self._check_expiry)
         self.started = True
         log_event(logger, logging.INFO, "node.started", **self.listeners.addresses())
 
@@ -172,10 +179,10 @@ class Node:
         verifying = client_context(check_hostname=True)
         # A service's headers have to fit into a signed message, encoded twice over.
         relayed = replace(limits, head_bytes=LARGEST_SERVICE_HEAD_BYTES)
-        self.relay_pool = self._pool(lambda: verifying, relayed)
+        self.relay_pool = self._pool(lambda: verifying, relayed, self._saw_service)
         trusting = client_context()
         trusting.verify_mode = ssl.CERT_NONE
-        self.trusting_pool = self._pool(lambda: trusting, relayed)
+        self.trusting_pool = self._pool(lambda: trusting, relayed, self._saw_service)
         committer = Committer(
             self.store,
             self.identity.node,
@@ -226,6 +233,22 @@ class Node:
     def _check_dialled(self, address: Address, connection: Connection) -> None:
         self.core.check_dialled(address, connection)
 
+    def _saw_service(self, address: Address, connection: Connection) -> None:
+        self.expiry.saw_service(address, connection.peer_certificate)
+
+    def _expiring(self) -> tuple[Expiring, ...]:
+        return expiring(
+            self.trust.view,
+            self.identity.node,
+            [member.id for member in self.identity.members],
+            self.trust.certificate,
+            self.signing_key.public.key_id,
+            self.administration.certificates_by_client(),
+        )
+
+    async def _check_expiry(self) -> None:
+        self.expiry.check(self.clock.now())
+
     def _pool(
         self,
         context: Callable[[], ssl.SSLContext],
@@ -261,6 +284,7 @@ class Node:
         if newer:
             self.clock.raise_floor(self.trust.view.published)
             self.trust.follow_directory()
+            self.expiry.check(self.clock.now())
             self.pool.check_connections(self.core.still_good)
             self.listeners.check_peers(self.core.still_good)
             await self._greet_new_partners()
