@@ -8,12 +8,10 @@ from datetime import datetime
 
 from tuf.api.metadata import Delegations, Targets
 
-from lienthong.directory.records import AUTHORITIES_PATH
+from lienthong.directory.records import TOP_PATHS as _TOP
 from lienthong.directory.site import metadata_name
 from lienthong.directory.trust import Trust, index_of
 from lienthong.directory.view import Facts
-
-_TOP = frozenset({AUTHORITIES_PATH})  # the online key of the bins may not say this
 
 Read = Callable[[str], bytes]  # the file of that name; raises one of our errors
 
@@ -83,7 +81,8 @@ def assemble(
             bins[role] = entry
     top = {path: digest for path, digest in index_of(trust.targets).items() if path in _TOP}
     expires = min(trust.expires(), *(entry.expires for entry in bins.values()))
-    facts = Facts(trust.instance, trust.snapshot.version, trust.published(), expires)
+    offline = min(trust.root.expires, trust.targets.expires)
+    facts = Facts(trust.instance, trust.snapshot.version, trust.published(), expires, offline)
     return Copy(facts, timestamp, snapshot, targets, delegations, top, bins, trust.bin_of)
 
 

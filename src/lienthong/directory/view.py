@@ -20,11 +20,14 @@ from cryptography import x509
 
 from lienthong.directory.records import (
     AUTHORITIES_PATH,
+    TIME_AUTHORITIES_PATH,
     Authorities,
     Delegation,
     Member,
     Node,
     Record,
+    TimeAuthorities,
+    TimeAuthority,
     member_path,
     node_path,
     signers_of,
@@ -62,6 +65,7 @@ class Facts(NamedTuple):
     version: int  # of the TUF snapshot
     published: datetime  # when the directory signed it last, by its own clock
     expires: datetime  # the earliest date of all its metadata
+    offline_expires: datetime = datetime.max.replace(tzinfo=UTC)  # of what rare keys sign
 
 
 class _SigningKey(NamedTuple):
@@ -87,6 +91,7 @@ class DirectoryView:
         self.version = facts.version
         self.published = facts.published
         self.expires = facts.expires
+        self.offline_expires = facts.offline_expires
         self._index = index
         self._read = read
         self._members: dict[str, Member] = {}
@@ -105,6 +110,12 @@ class DirectoryView:
         """Raise DirectoryExpired when this version may not be relied on any more."""
         if now >= self.expires:
             raise DirectoryExpired(part=f"version {self.version}", expires=self.expires)
+
+    @property
+    def time_authorities(self) -> tuple[TimeAuthority, ...]:
+        """Whose time-stamps count, or once counted. Raises RecordInvalid."""
+        record = self._record(TIME_AUTHORITIES_PATH)
+        return record.statement.authorities if isinstance(record, TimeAuthorities) else ()
 
     def member(self, member_id: str) -> Member:
         """Return a member's record. Raises UnknownMember, RecordInvalid."""

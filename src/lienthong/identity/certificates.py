@@ -104,11 +104,20 @@ def check_chain(
         if not _issued(lower, upper):
             raise InvalidCertificate(name=_subject(lower), reason="not issued by the next in chain")
     top = chain[-1]
-    for authority in authorities:
-        if top == authority or _issued(top, authority):
-            _check_dates(authority, at)
+    issuers = issuers_of(top, authorities)
+    if not issuers:
+        raise InvalidCertificate(name=_subject(top), reason="no approved authority issued it")
+    for authority in issuers:  # an authority that was renewed is there twice
+        if authority.not_valid_before_utc <= at <= authority.not_valid_after_utc:
             return authority
-    raise InvalidCertificate(name=_subject(top), reason="no approved authority issued it")
+    raise InvalidCertificate(name=_subject(issuers[0]), reason="outside its dates")
+
+
+def issuers_of(
+    certificate: x509.Certificate, authorities: Iterable[x509.Certificate]
+) -> list[x509.Certificate]:
+    """Return those of ``authorities`` that are or issued ``certificate``, whatever their dates."""
+    return [one for one in authorities if certificate == one or _issued(certificate, one)]
 
 
 class Authority:

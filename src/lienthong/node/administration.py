@@ -158,6 +158,10 @@ class Administration:
     def client_certificates(self) -> tuple[str, ...]:
         return tuple(pem for client in self._clients.values() for pem in client.certificates)
 
+    def certificates_by_client(self) -> dict[str, tuple[str, ...]]:
+        """The registered certificates (PEM) of each client system."""
+        return {name: client.certificates for name, client in self._clients.items()}
+
     async def _open(self, definition: ServiceDefinition) -> Service:
         node = self._node
         pool = node.relay_pool if definition.verify_tls else node.trusting_pool

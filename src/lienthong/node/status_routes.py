@@ -39,6 +39,7 @@ def status_routes(node: Node) -> APIRouter:
                 "expires": node.trust.view.expires.isoformat(),
                 "alarms": [str(alarm) for alarm in node.trust.mirror.alarms],
             },
+            "expiry": [each.facts(node.clock.now()) for each in node.expiry.items],
             "ledger": {
                 "epoch": node.core.committer.epoch,
                 "groups": node.core.committer.size,

@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lienthong.node.vietnam_time import vietnam_time
+
 
 def show_status(status: dict[str, Any]) -> None:
     """Print the status of a running node as a table."""
@@ -25,6 +27,11 @@ def show_status(status: dict[str, Any]) -> None:
     table.add_row("Danh bạ · Directory", f"{directory['instance']} {directory['version']}")
     for alarm in directory["alarms"]:
         table.add_row(Text("  ! báo động · alarm", "red"), alarm)
+    for each in status["expiry"]:
+        if each["threshold_days"] is not None:
+            word = "hết hạn · over" if each["threshold_days"] == 0 else "sắp hết hạn · ends soon"
+            left = f"{vietnam_time(each['until'])} ({each['days_left']} ngày · days)"
+            table.add_row(Text(f"  ! {word}", "red"), f"{each['kind']} {each['name']}: {left}")
     ledger = status["ledger"]
     table.add_row("Sổ · Ledger", f"{ledger['groups']} nhóm · groups")
     for fork in status["forks"]:

@@ -113,6 +113,11 @@ class Trust:
             self._certificate = newest
             self._load_identity()
 
+    @property
+    def certificate(self) -> str:
+        """Our certificate with its intermediates, in PEM; empty before the first approval."""
+        return self._certificate
+
     def certificate_expires(self) -> datetime | None:
         """When our certificate ends."""
         if not self._certificate:
