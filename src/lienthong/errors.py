@@ -1006,6 +1006,18 @@ class NodeAlreadyRunning(NodeError, code="node.already_running"):
     """Another process runs this node."""
 
 
+class SchemaTooNew(NodeError, code="node.schema_too_new"):
+    """The database was made by a newer release than the one that was started."""
+
+
+class SchemaVersionUnknown(NodeError, code="node.schema_unknown", status=422):
+    """A version of the database was asked for that this release does not have."""
+
+
+class SchemaChangeFailed(NodeError, code="node.schema_change"):
+    """The tables could not be brought to another version; they are as they were."""
+
+
 class NodeConflict(NodeError, code="node.conflict", status=409):
     """A command contradicts what the node already has under the same name."""
 

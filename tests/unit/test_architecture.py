@@ -15,7 +15,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"reasons"}),
     frozenset({"errors"}),
     frozenset({"settings", "events", "given_paths"}),
-    frozenset({"units", "identity", "transport"}),
+    frozenset({"units", "identity", "transport", "schema"}),
     frozenset({"directory", "contracts"}),
     frozenset({"ledger"}),  # above the directory: evidence carries what it said
     frozenset({"sources", "agreements"}),

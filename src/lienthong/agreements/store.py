@@ -91,15 +91,13 @@ class Delivery(NamedTuple):
 class AgreementStore:
     """Agreements in SQLite or PostgreSQL; the engine comes from ``ledger.database``.
 
-    Tables that are missing are made. All methods raise AgreementStoreFailed.
+    All methods raise AgreementStoreFailed.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         dialect: Any = sqlite if engine.dialect.name == "sqlite" else postgresql
         self._insert = dialect.insert
-        with self._transaction() as connection:
-            metadata.create_all(connection)
 
     def save(self, agreement: Agreement, deliver_to: Iterable[str], now: float) -> None:
         """Add what is new of ``agreement`` and queue it for the nodes of ``deliver_to``.

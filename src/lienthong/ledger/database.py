@@ -1,6 +1,7 @@
 """Opening a node's database so that what is committed is on disk.
 
-    engine = open_database("sqlite:////var/lib/lienthong/node.db")
+    engine = open_database("sqlite:////var/lib/lienthong/node.db")       # tables as we know them
+    engine = connect_database("sqlite:////var/lib/lienthong/node.db")    # tables as they are
 
 SQLite: write-ahead log, ``synchronous=FULL`` (an fsync before each commit returns).
 PostgreSQL: ``synchronous_commit`` on for every session; a server with ``fsync`` off is refused.
@@ -15,7 +16,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from lienthong.errors import ConfigurationError, LedgerUnavailable
+from lienthong.errors import ConfigurationError, LedgerUnavailable, LienthongError
+from lienthong.schema.migrations import bring_up_to_date
 
 BUSY_TIMEOUT_MS = 10_000
 _SQLITE_PRAGMAS = (
@@ -30,6 +32,20 @@ _SQLITE_PRAGMAS = (
 
 
 def open_database(url: str) -> Engine:
+    """Connect, and bring the tables to this program's version of the schema.
+
+    Raises ConfigurationError, LedgerUnavailable, SchemaTooNew, SchemaChangeFailed.
+    """
+    engine = connect_database(url)
+    try:
+        bring_up_to_date(engine)
+    except LienthongError:
+        engine.dispose()
+        raise
+    return engine
+
+
+def connect_database(url: str) -> Engine:
     """Connect to SQLite or PostgreSQL. Raises ConfigurationError, LedgerUnavailable."""
     if url.startswith("postgresql://"):
         url = "postgresql+psycopg://" + url.removeprefix("postgresql://")

@@ -37,8 +37,6 @@ class PeerBook:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        with writing(engine) as connection:
-            tables.metadata.create_all(connection)
         self._heads: dict[str, PeerHead] = {}
         self._forked: set[str] = set()
         self._unsaved: set[str] = set()

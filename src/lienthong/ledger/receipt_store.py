@@ -59,8 +59,6 @@ class ReceiptStore:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        with writing(engine) as connection:
-            tables.metadata.create_all(connection)
 
     def put(self, receipts: Iterable[GroupReceipt], now: datetime) -> None:
         """Keep receipts; of several for one answer the first counts."""

@@ -166,7 +166,6 @@ class LedgerIndex:
         progress = tables.progress
         try:
             with writing(self._engine) as connection:
-                tables.metadata.create_all(connection)
                 if connection.scalar(_INDEXED) is None:
                     connection.execute(insert(progress).values(name="indexed", value=-1))
         except LedgerUnavailable:

@@ -61,8 +61,6 @@ class LedgerStore:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._sqlite = engine.dialect.name == "sqlite"
-        with writing(engine) as connection:
-            tables.metadata.create_all(connection)
         self._insert_group = _compiled(engine, tables.groups)
         self._writer: Any = None
         self._erasing = threading.Lock()  # two erasures in one group must not undo each other

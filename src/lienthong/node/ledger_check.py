@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from lienthong.directory.mirror import DirectoryMirror
-from lienthong.ledger.database import open_database
+from lienthong.ledger.database import connect_database
 from lienthong.ledger.store import LedgerStore
 from lienthong.ledger.verify import verify_ledger
 from lienthong.node.state import StateFolder
@@ -28,7 +28,7 @@ def check_ledger(state: StateFolder) -> dict[str, Any]:
     state.read_identity()
     settings = load_settings(state.settings, os.environ)
     view = DirectoryMirror(state.directory, [], state.root.read_bytes()).view
-    engine = open_database(settings.database or f"sqlite:///{state.database}")
+    engine = connect_database(settings.database or f"sqlite:///{state.database}")
     try:
         store = LedgerStore(engine)
         epoch = store.current_epoch()

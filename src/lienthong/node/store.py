@@ -66,7 +66,6 @@ class NodeStore:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        metadata.create_all(engine)
 
     def services(self) -> list[ServiceDefinition]:
         return [msgspec.json.decode(row, type=ServiceDefinition) for row in self._all(services)]

@@ -1,0 +1,1 @@
+"""The tables of a node's database, version by version."""

@@ -1,0 +1,183 @@
+"""The tables of a node's database: every room's are covered, each step goes both ways."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, MetaData, create_engine, inspect, text
+from sqlalchemy.exc import OperationalError
+
+from lienthong.errors import SchemaChangeFailed, SchemaTooNew, SchemaVersionUnknown
+from lienthong.ledger.database import connect_database, open_database
+from lienthong.ledger.store import LedgerStore
+from lienthong.schema.migrations import (
+    VERSION_TABLE,
+    bring_up_to_date,
+    check_known,
+    current,
+    migrate,
+    newest,
+    versions,
+)
+
+SOURCE = Path(__file__).resolve().parents[2] / "src"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/node.db"
+    return str(request.getfixturevalue("postgresql_url"))
+
+
+@pytest.fixture
+def empty(url: str) -> Iterator[Engine]:
+    engine = connect_database(url)
+    yield engine
+    engine.dispose()
+
+
+def declared() -> list[MetaData]:
+    """Every MetaData that a module of the program has, whoever added it."""
+    modules = [
+        ".".join(path.relative_to(SOURCE).with_suffix("").parts)
+        for path in (SOURCE / "lienthong").rglob("*.py")
+        if "MetaData()" in path.read_text(encoding="utf-8")
+        and path.parts[-2] not in {"sources", "versions"}
+    ]
+    named = [vars(importlib.import_module(name)).values() for name in modules]
+    return [value for values in named for value in values if isinstance(value, MetaData)]
+
+
+def differences(engine: Engine) -> list[Any]:
+    """What Alembic would still change so that the tables are those that the program declares."""
+    with engine.connect() as connection:
+        options = {"include_object": lambda *about: about[1] != VERSION_TABLE}
+        context = MigrationContext.configure(connection, opts=options)
+        return compare_metadata(context, declared())
+
+
+def test_migrated_tables_are_those_that_the_rooms_declare(empty: Engine) -> None:
+    assert {"agreement", "ledger_groups", "node_services"} <= {
+        name for each in declared() for name in each.tables
+    }
+    bring_up_to_date(empty)
+    assert differences(empty) == []
+
+
+def test_the_comparison_sees_a_column_that_no_step_makes(empty: Engine) -> None:
+    bring_up_to_date(empty)
+    with empty.begin() as connection:
+        connection.execute(text("ALTER TABLE node_services ADD COLUMN extra INTEGER"))
+    assert differences(empty) != []
+
+
+def test_no_room_makes_tables_by_itself() -> None:
+    makers = [
+        str(path.relative_to(SOURCE))
+        for path in (SOURCE / "lienthong").rglob("*.py")
+        if "create_all" in path.read_text(encoding="utf-8") and "demo" not in path.parts
+    ]
+    assert makers == []
+
+
+def test_the_steps_form_one_line_and_are_named_by_their_numbers() -> None:
+    schema = SOURCE / "lienthong" / "schema"
+    script = ScriptDirectory(str(schema / "environment"), version_locations=[schema / "versions"])
+    line = [step.revision for step in script.walk_revisions()]
+    assert tuple(reversed(line)) == versions()
+    assert len(set(versions())) == len(versions())
+
+
+def test_every_step_goes_back_and_forth(empty: Engine) -> None:
+    bring_up_to_date(empty)
+    for version in reversed(versions()):
+        migrate(empty, version)
+        assert current(empty) == version
+    migrate(empty, newest())
+    assert differences(empty) == []
+
+
+def test_a_step_back_and_forth_keeps_the_ledger(url: str) -> None:
+    engine = open_database(url)
+    epoch = LedgerStore(engine).open_epoch("kept")
+    migrate(engine, versions()[0])
+    migrate(engine, newest())
+    assert LedgerStore(engine).current_epoch() == epoch
+    engine.dispose()
+
+
+def test_tables_of_the_release_that_made_them_by_itself_are_taken_over(empty: Engine) -> None:
+    migrate(empty, "0001")
+    epoch = LedgerStore(empty).open_epoch("kept")
+    with empty.begin() as connection:
+        connection.execute(text(f"DROP TABLE {VERSION_TABLE}"))
+    assert current(empty) == ""
+    bring_up_to_date(empty)
+    assert LedgerStore(empty).current_epoch() == epoch
+    assert differences(empty) == []
+
+
+def test_a_database_of_a_newer_release_is_refused_and_left_alone(url: str, empty: Engine) -> None:
+    bring_up_to_date(empty)
+    with empty.begin() as connection:
+        connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
+    for attempt in (open_database, lambda _: check_known(empty), lambda _: migrate(empty, "0001")):
+        with pytest.raises(SchemaTooNew) as caught:
+            attempt(url)
+        assert caught.value.facts["found"] == "9999"
+        assert caught.value.facts["known"] == newest()
+    assert current(empty) == "9999"
+
+
+def test_an_unknown_version_is_refused(empty: Engine) -> None:
+    with pytest.raises(SchemaVersionUnknown):
+        migrate(empty, "9999")
+    assert current(empty) == ""
+
+
+def test_processes_that_start_at_once_take_turns(url: str) -> None:
+    failures: list[Exception] = []
+
+    def start() -> None:
+        try:
+            open_database(url).dispose()
+        except Exception as error:
+            failures.append(error)
+
+    starting = [threading.Thread(target=start) for _ in range(4)]
+    for thread in starting:
+        thread.start()
+    for thread in starting:
+        thread.join(60)
+    assert failures == []
+    engine = connect_database(url)
+    assert current(engine) == newest()
+    engine.dispose()
+
+
+def test_a_step_that_fails_leaves_everything_as_it_was(empty: Engine) -> None:
+    with empty.begin() as connection:  # in the way of the last table of the first step
+        connection.execute(text("CREATE VIEW agreement AS SELECT 1 AS id"))
+    with pytest.raises(SchemaChangeFailed):
+        bring_up_to_date(empty)
+    assert current(empty) == ""
+    assert inspect(empty).get_table_names() == []
+
+
+def test_a_database_that_cannot_be_read_is_an_error_of_ours(tmp_path: Path) -> None:
+    broken = tmp_path / "node.db"
+    broken.write_bytes(b"not a database at all, but long enough to be looked at" * 40)
+    engine = create_engine(f"sqlite:///{broken}")
+    with pytest.raises(SchemaChangeFailed) as caught:
+        current(engine)
+    assert not isinstance(caught.value.__cause__, OperationalError)
+    engine.dispose()
