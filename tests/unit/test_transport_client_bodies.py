@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from lienthong.transport.client import ConnectionPool
+from lienthong.errors import TimedOut
+from lienthong.transport.client import Address, ConnectionPool
 from lienthong.transport.limits import Limits, PoolLimits
 from lienthong.transport.messages import Body, Request, Response
 from lienthong.transport.spool import SpoolFile
@@ -91,3 +93,50 @@ def test_a_response_that_nobody_takes_leaves_no_file(tmp_path: Path) -> None:
                 await asyncio.sleep(0.01)
 
     run(asyncio.wait_for(main(), 20))
+
+
+def test_a_body_that_keeps_moving_may_take_longer_than_the_timeout(tmp_path: Path) -> None:
+    size = 2_000_000  # buys 7.6 s at the least rate
+
+    async def slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK + f"Content-Length: {size}\r\n\r\n".encode())
+        for _ in range(8):
+            writer.write(b"x" * (size // 8))
+            await writer.drain()
+            await asyncio.sleep(0.1)
+
+    async def main() -> None:
+        async with await asyncio.start_server(slowly, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            limits = PoolLimits(spool_threshold_bytes=1000, sweep_seconds=0.02)
+            pool = ConnectionPool(limits=limits, spool_folder=tmp_path)
+            address = Address("127.0.0.1", port, False)
+            response = await pool.send(address, GET, timeout_seconds=0.3)
+            assert response.body.size == size
+            response.body.discard()
+            pool.close()
+
+    run(main())
+
+
+def test_a_peer_that_trickles_bytes_is_given_up(tmp_path: Path) -> None:
+    async def trickling(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK + b"Content-Length: 1000000\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(b"x" * 100)
+                await writer.drain()
+                await asyncio.sleep(0.02)
+
+    async def main() -> None:
+        async with await asyncio.start_server(trickling, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            limits = PoolLimits(spool_threshold_bytes=1000, sweep_seconds=0.02)
+            pool = ConnectionPool(limits=limits, spool_folder=tmp_path)
+            with pytest.raises(TimedOut):
+                await pool.send(Address("127.0.0.1", port, False), GET, timeout_seconds=0.3)
+            pool.close()
+
+    run(main())

@@ -181,7 +181,7 @@ class ConsumerEdge:
             xroad,
             target.service,
             sent.message.request_id,
-            self._request_hash(call, sent.message.request_id),
+            await self._request_hash(call, sent.message.request_id),
         )
         core.observer.exchanged(
             "consumer",
@@ -199,10 +199,12 @@ class ConsumerEdge:
             self._answering.add(answer.service)
         return answer.service if answer.service in self._answering else "unknown"
 
-    def _request_hash(self, call: _Call, request_id: str) -> str:
+    async def _request_hash(self, call: _Call, request_id: str) -> str:
         headers = request_headers(call.http.headers, call.xroad, request_id)
         part = request_header_part(call.http.method, call.http.target, headers)
-        return request_hash(part, call.http.body)
+        if call.http.body.path is None:
+            return request_hash(part, call.http.body)
+        return await asyncio.to_thread(request_hash, part, call.http.body)  # up to 1 GiB
 
     async def _exchange(self, call: _Call) -> tuple[_Sent, Signed, HttpResponse]:
         """Try the provider's nodes in turn until one could be connected to."""

@@ -37,7 +37,7 @@ from lienthong.exchange.xroad.paths import (
     METASERVICES,
 )
 from lienthong.ledger.messages import Request
-from lienthong.sources.queries import Query
+from lienthong.sources.queries import Query, check_size
 from lienthong.transport.messages import Body, Headers, Response
 from lienthong.transport.messages import Request as HttpRequest
 
@@ -101,6 +101,7 @@ class Execution:
             return permit._replace(service=service, path=path, decision=decision)
         query, fault = None, None
         try:
+            check_size(http.body.size)
             query = service.data.parse(request.method, path, request.query, http.body.read())
         except LienthongError as error:
             fault = error  # told only to those who may ask at all

@@ -10,7 +10,7 @@ import msgspec
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
-from lienthong.ledger.evidence_export import EvidenceExporter
+from lienthong.ledger.evidence_export import LARGEST_BODY_IN_BUNDLE, EvidenceExporter
 from lienthong.ledger.search import Found
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def ledger_routes(node: Node) -> APIRouter:
 def _body_file_reader(node: Node) -> Any:
     def read(name: str) -> bytes | None:
         body = node.core.bodies.open(name)
-        return None if body is None else body.read()
+        return None if body is None or body.size > LARGEST_BODY_IN_BUNDLE else body.read()
 
     return read
 

@@ -221,10 +221,15 @@ def _shaped(body: bytes, shape: type[_Body]) -> _Body:
         ) from None
 
 
+def check_size(size_bytes: int) -> None:
+    """Refuse a question by its size, before it is read into memory. Raises QueryTooLarge."""
+    if size_bytes > LARGEST_QUERY_BYTES:
+        raise QueryTooLarge(what="size_bytes", limit=LARGEST_QUERY_BYTES)
+
+
 def _json(body: bytes) -> Any:
     """Read JSON as the standard library does, which alone can tell of keys given twice."""
-    if len(body) > LARGEST_QUERY_BYTES:
-        raise QueryTooLarge(what="size_bytes", limit=LARGEST_QUERY_BYTES)
+    check_size(len(body))
     try:
         text = body.decode()
         return json.loads(

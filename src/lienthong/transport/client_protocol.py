@@ -26,6 +26,9 @@ from lienthong.transport.spool import Intake, Unfinished
 
 # A connection idle for longer than this is asked whether the peer has closed it meanwhile.
 SURELY_FRESH_SECONDS = 1.0
+# Each byte of a spooled body that moves buys time: what comes faster than this does not time
+# out, and a peer that trickles bytes cannot hold an exchange for longer than they are worth.
+LEAST_BODY_BYTES_PER_SECOND = 1 << 18
 
 
 class ClientProtocol(HttpProtocol):
@@ -94,6 +97,7 @@ class ClientProtocol(HttpProtocol):
     ) -> Response:
         """Send a request and wait for its response. Raises TransportError leaves."""
         self._method = method
+        self._moved_bytes = 0
         self._timeout_seconds = timeout_seconds
         self.deadline = deadline
         answer: asyncio.Future[Response] = self._loop.create_future()
@@ -260,6 +264,7 @@ class ClientProtocol(HttpProtocol):
         reason, self._reason = self._reason, b""
         self._head_bytes = 0
         self._body_started = False
+        self._moved_bytes += self._intake.stored_bytes
         body = self._intake.take()
         response = Response(
             self._status,
@@ -309,11 +314,15 @@ class ClientProtocol(HttpProtocol):
     def sweep(self, now: float) -> None:
         """End the running request if its time is over, or the connection if idle too long."""
         if self._answer is not None:
-            if now > self.deadline:
+            if now > self.deadline and now > self.deadline + self._bought_seconds:
                 timeout = round(self._timeout_seconds, 3)
                 self._fail(TimedOut(address=self._address, timeout_seconds=timeout))
         elif now - self.idle_since > self._limits.idle_seconds:
             self.close()
+
+    @property
+    def _bought_seconds(self) -> float:
+        return (self._moved_bytes + self._intake.stored_bytes) / LEAST_BODY_BYTES_PER_SECOND
 
     def close(self) -> None:
         """Close after what is written."""

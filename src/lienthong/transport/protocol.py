@@ -23,6 +23,7 @@ class HttpProtocol(asyncio.Protocol):
         "_headers",
         "_intake",
         "_loop",
+        "_moved_bytes",
         "_paused_since",
         "_quiet_bytes",
         "_resumed",
@@ -37,6 +38,7 @@ class HttpProtocol(asyncio.Protocol):
         self._headers: Headers = []
         self._intake = intake
         self._quiet_bytes = 0
+        self._moved_bytes = 0  # of spooled bodies, both ways
         self._resumed: asyncio.Future[None] | None = None
         self._paused_since = 0.0
         self.connection = Connection()
@@ -91,6 +93,7 @@ class HttpProtocol(asyncio.Protocol):
                 return False
             self._transport.write(piece)
             await self._drained()
+            self._moved_bytes += len(piece)
         return sent_bytes == body.size and not self._transport.is_closing()
 
     def _is_quiet(self, received_bytes: int, chunks_before: int) -> bool:
