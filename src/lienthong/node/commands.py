@@ -225,6 +225,34 @@ def run(state: State) -> None:
 
 
 @app.command()
+def migrate(
+    state: State,
+    to: Annotated[
+        str,
+        typer.Option(
+            help="Phiên bản cần tới; mặc định: mới nhất. Version wanted; default: newest."
+        ),
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="In JSON. Print JSON.")] = False,
+) -> None:
+    """Đưa các bảng của nút đã dừng tới một phiên bản khác, tiến hoặc lùi, trước khi đổi bản phát hành.
+
+    Bring a stopped node's tables to another version, forward or back; `node run` does the forward
+    way by itself.
+
+    Ví dụ · Example: lienthong node migrate /var/lib/lienthong/g01 --to 0001
+    """
+    from lienthong.node.migration import migrate_node
+    from lienthong.node.state import StateFolder
+
+    change = migrate_node(StateFolder(state), to or None)
+    if as_json:
+        typer.echo(json.dumps(change._asdict()))
+    else:
+        typer.echo(f"{change.before or '–'} → {change.after}")
+
+
+@app.command()
 def status(
     state: State,
     as_json: Annotated[bool, typer.Option("--json", help="In JSON. Print JSON.")] = False,

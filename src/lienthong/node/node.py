@@ -8,7 +8,6 @@ await node.stop()
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
 import os
 import ssl
@@ -16,13 +15,11 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
-from typing import IO
 
 from lienthong.agreements.book import AgreementBook
 from lienthong.agreements.models import Agreement
 from lienthong.agreements.service import AgreementService, Signer
 from lienthong.agreements.store import AgreementStore
-from lienthong.errors import NodeAlreadyRunning
 from lienthong.events import log_event
 from lienthong.exchange.answers import AnswerWriter
 from lienthong.exchange.bodies import BodyKeeper
@@ -55,6 +52,7 @@ from lienthong.node.expiry import CHECK_SECONDS, Expiring, ExpiryWatch, expiring
 from lienthong.node.leader import AlwaysLeading, Leader
 from lienthong.node.link import NodeLink
 from lienthong.node.listeners import Listeners
+from lienthong.node.lock import take_lock
 from lienthong.node.metrics import NodeMetrics
 from lienthong.node.observer import MetricsObserver, watch
 from lienthong.node.peer_directory import PeerDirectory, directory_files
@@ -84,7 +82,7 @@ class Node:
         self.state = state
         self.settings = settings
         self.identity = state.read_identity()
-        self._lock = self._take_lock()
+        self._lock = take_lock(state)
         self.clock = Clock()
         self.metrics = NodeMetrics()
         self.trust = Trust(state, self.identity.node, settings.directory_url, self.clock.now)
@@ -304,17 +302,3 @@ class Node:
 
     def _repeat(self, name: str, seconds: float, action: Callable[[], Awaitable[None]]) -> None:
         self._tasks.append(asyncio.create_task(run_for_ever(name, seconds, action), name=name))
-
-    def _take_lock(self) -> IO[bytes]:
-        """One process a state folder: two writers would fork the ledger."""
-        self.state.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = self.state.lock.open("ab")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            lock.close()
-            raise NodeAlreadyRunning(path=self.state.folder) from error
-        lock.truncate(0)
-        lock.write(f"{os.getpid()}\n".encode())
-        lock.flush()
-        return lock
