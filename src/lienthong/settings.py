@@ -163,6 +163,12 @@ TABLE: tuple[Setting, ...] = (
         "Mức nhật ký: debug, info, warning hoặc error",
         "Level of the log: debug, info, warning or error",
     ),
+    Setting(
+        "log_file_bytes",
+        134_217_728,
+        "Dung lượng tối đa của nhật ký sự cố trong thư mục trạng thái, cho mỗi tiến trình; 0: tắt",
+        "Most bytes of the incident log in the state folder, for each process; 0: off",
+    ),
 )
 
 _BY_NAME = {setting.name: setting for setting in TABLE}

@@ -45,6 +45,8 @@ from lienthong.exchange.wire import (
 from lienthong.exchange.xroad.faults import (
     Fault,
     Place,
+    Told,
+    fault_id,
     fault_response,
     language_of,
     respelled_fault,
@@ -105,14 +107,19 @@ class _Call(NamedTuple):
     view: DirectoryView
 
 
-def _log_failure(request: Request, error: Exception) -> None:
+def _log_failure(request: Request, error: LienthongError | PeerFault) -> None:
+    """Log what became of a request that is in the ledger; the error remembers whose it was."""
+    if isinstance(error, PeerFault):
+        error.request_id, error.node = request.request_id, request.receiver
+    else:
+        error.facts.update(request_id=request.request_id, receiver=request.receiver)
     log_event(
         logger,
         logging.WARNING,
         "exchange.failed",
         request_id=request.request_id,
         message_id=request.message_id,
-        node=request.receiver,
+        receiver=request.receiver,
         reason=str(error),
     )
 
@@ -148,6 +155,8 @@ class ConsumerEdge:
                 "exchange.refused_by_peer",
                 error_id=fault.detail,
                 code=fault.code,
+                request_id=error.request_id,
+                receiver=error.node,
             )
             return self._fault_response(request, fault)
         except LienthongError as error:
@@ -209,6 +218,7 @@ class ConsumerEdge:
     async def _exchange(self, call: _Call) -> tuple[_Sent, Signed, HttpResponse]:
         """Try the provider's nodes in turn until one could be connected to."""
         failure: LienthongError | None = None
+        tried = ""
         for node in self._nodes(call):
             sent = await self._log_request(call, node)
             try:
@@ -220,17 +230,19 @@ class ConsumerEdge:
                     logging.WARNING,
                     "exchange.node_unreachable",
                     request_id=sent.message.request_id,
-                    node=node,
+                    receiver=node,
                     reason=str(error),
                 )
-                failure = error
+                failure, tried = error, sent.message.request_id
                 continue
             except (LienthongError, PeerFault) as error:
                 _log_failure(sent.message, error)
                 raise
-            report_answer(logger, "consumer", sent.message, answer.message)
+            told = Told(answer.message.outcome, response.body)
+            report_answer(logger, "consumer", sent.message, answer.message, fault_id(told))
             return sent, answer, response
-        raise NodeUnreachable(service=str(call.target.service)) from failure
+        service = str(call.target.service)
+        raise NodeUnreachable(service=service, request_id=tried) from failure
 
     def _nodes(self, call: _Call) -> tuple[str, ...]:
         # (3)
@@ -367,7 +379,10 @@ class ConsumerEdge:
         return signed
 
     def _refuse(self, request: HttpRequest, error: LienthongError) -> HttpResponse:
-        error_id = report_refusal(self._core.observer, logger, "consumer", error)
+        whose = {
+            name: error.facts[name] for name in ("request_id", "receiver") if name in error.facts
+        }
+        error_id = report_refusal(self._core.observer, logger, "consumer", error, **whose)
         language = language_of(
             request.header("accept-language"), default=self._core.settings.language
         )

@@ -90,7 +90,7 @@ class Execution:
         except LienthongError as error:
             return permit._replace(refusal=error)
         except Exception:
-            logger.exception("decision.failed", extra={"fields": {"id": request.request_id}})
+            logger.exception("decision.failed", extra=_fields(request))
             return permit._replace(refusal=LienthongError())
 
     def _permit(self, permit: Permit, request: Request, http: HttpRequest) -> Permit:
@@ -123,7 +123,7 @@ class Execution:
         except LienthongError as error:
             return self._refusal(request, error)
         except Exception:
-            logger.exception("execution.failed", extra={"fields": {"id": request.request_id}})
+            logger.exception("execution.failed", extra=_fields(request))
             return self._refusal(request, LienthongError())
 
     async def _ask(
@@ -201,6 +201,8 @@ class Execution:
             request_id=request.request_id,
             client=request.client,
             service=request.service,
+            sender=request.sender,
+            receiver=request.receiver,
         )
         headers = dict(request.headers)
         language = language_of(headers.get("accept-language"), self._core.settings.language)
@@ -212,6 +214,10 @@ class Execution:
             headers.get("accept"),
             str(error.facts.get("agreement", "")),
         )
+
+
+def _fields(request: Request) -> dict[str, dict[str, str]]:
+    return {"fields": {"request_id": request.request_id}}
 
 
 def provider_headers(request: Request) -> Headers:

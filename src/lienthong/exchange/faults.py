@@ -23,6 +23,8 @@ class PeerFault(Exception):
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.code)
         self.fault = fault
+        self.request_id = ""  # of the request that it was the answer to
+        self.node = ""
 
 
 def peer_fault_response(error: LienthongError, error_id: str, language: str) -> Response:

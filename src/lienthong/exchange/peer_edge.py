@@ -74,7 +74,15 @@ class PeerEdge:
             return await self._other(request)
         except LienthongError as error:
             error_id = str(uuid.uuid4())
-            log_event(logger, logging.WARNING, "peer.refused", error_id=error_id, reason=str(error))
+            log_event(
+                logger,
+                logging.WARNING,
+                "peer.refused",
+                error_id=error_id,
+                code=error.code,
+                reason=str(error),
+                **request.connection.facts,
+            )
             return peer_fault_response(error, error_id, self._core.settings.language)
 
     async def _other(self, request: Request) -> Response:

@@ -33,7 +33,7 @@ from lienthong.exchange.faults import peer_fault_response
 from lienthong.exchange.once import Done, Finished, InDoubt, OnceRegister, Running
 from lienthong.exchange.reports import report_answer, report_refusal
 from lienthong.exchange.wire import Signed, message_headers, read_request
-from lienthong.exchange.xroad.faults import language_of
+from lienthong.exchange.xroad.faults import Told, fault_id, language_of
 from lienthong.identity.identifiers import NodeId, ServiceId, SubsystemId
 from lienthong.ledger.messages import Request, received_leaf
 from lienthong.ledger.records import Entry, EntryKind
@@ -162,7 +162,9 @@ class ProviderEdge:
         except BaseException:
             self._once.doubt(request.request_id)
             raise
-        report_answer(logger, "provider", request, outcome)
+        report_answer(
+            logger, "provider", request, outcome, fault_id(Told(outcome.outcome, outcome.body))
+        )
         core.observer.exchanged(
             "provider",
             permit.label,
@@ -185,9 +187,8 @@ class ProviderEdge:
 
     def _refuse_unsigned(self, http: HttpRequest, error: LienthongError) -> HttpResponse:
         core = self._core
-        peer = http.connection.peer_address
         error_id = report_refusal(
-            core.observer, logger, "provider", error, "peer.refused", peer=peer
+            core.observer, logger, "provider", error, "peer.refused", **http.connection.facts
         )
         language = language_of(http.header("accept-language"), core.settings.language)
         return peer_fault_response(error, error_id, language)

@@ -23,8 +23,13 @@ class Ending(Protocol):
     def status(self) -> int: ...
 
 
-def report_answer(logger: logging.Logger, role: str, request: Request, ending: Ending) -> None:
-    """Log that a request was answered, refused or failed in a signed answer."""
+def report_answer(
+    logger: logging.Logger, role: str, request: Request, ending: Ending, error_id: str = ""
+) -> None:
+    """Log that a request was answered, refused or failed in a signed answer.
+
+    ``error_id`` is the id that the client is told of an error.
+    """
     log_event(
         logger,
         logging.INFO,
@@ -37,7 +42,15 @@ def report_answer(logger: logging.Logger, role: str, request: Request, ending: E
         outcome=ending.outcome,
         reason=ending.reason,
         status=ending.status,
+        **_details(request, ending, error_id),
     )
+
+
+def _details(request: Request, ending: Ending, error_id: str) -> dict[str, str]:
+    """What ``lienthong node trace`` needs beyond, of an exchange that did not go well."""
+    if ending.outcome == "answered":
+        return {}
+    return {"error_id": error_id, "sender": request.sender, "receiver": request.receiver}
 
 
 def report_refusal(

@@ -1,5 +1,7 @@
 """The node's log: one JSON object a line on stderr, written by a thread of its own.
 
+What went wrong is written to files in the state folder too (``incident_file.py``).
+
     with start_logging("info", node="VN/GOV/G01/nut1"):
         events.log_event(logger, logging.INFO, "exchange.answered", request_id=…, status=200)
 
@@ -27,6 +29,7 @@ import msgspec
 from lienthong.errors import InvalidSetting
 from lienthong.events import send_events_to
 from lienthong.identity.citizen import mask_text
+from lienthong.node.incident_file import IncidentFile
 
 LOGGER = "lienthong"
 LEVELS = {
@@ -59,8 +62,12 @@ class _Event(NamedTuple):
 class LogWriter(logging.Handler):
     """Takes records from any thread and writes them from one; use it as a context manager."""
 
-    def __init__(self, stream: TextIO, context: Mapping[str, str]) -> None:
+    def __init__(
+        self, stream: TextIO, context: Mapping[str, str], incidents: IncidentFile | None = None
+    ) -> None:
         super().__init__()
+        self._incidents = incidents
+        self._worth_keeping: list[bytes] = []
         self.dropped = 0
         self._stream = stream
         self._context = dict(context)
@@ -113,6 +120,8 @@ class LogWriter(logging.Handler):
             self._thread.join(timeout=5.0)  # a reader that never reads must not hold up the exit
             for name, level in self._levels:
                 logging.getLogger(name).setLevel(level)
+        if self._incidents is not None:
+            self._incidents.close()
         super().close()
 
     def _run(self) -> None:
@@ -129,17 +138,27 @@ class LogWriter(logging.Handler):
                 last = following is None
                 lines.append("" if following is None else self._line(following))
             self._write("".join(lines), len(lines))
+            self._keep_incidents()
             if last:
                 return
 
     def _line(self, record: logging.LogRecord | _Event) -> str:
         try:
             if isinstance(record, _Event):
-                return event_line(record, self._encoded_context)
-            return json_line(record, self._context)
+                line = event_line(record, self._encoded_context)
+            else:
+                line = json_line(record, self._context)
+            if self._incidents is not None and _is_incident(record):
+                self._worth_keeping.append(line.encode())
+            return line
         except Exception:  # a record that cannot be told: the rest goes on
             self.dropped += 1
             return ""
+
+    def _keep_incidents(self) -> None:
+        if self._incidents is not None and self._worth_keeping:
+            self.dropped += self._incidents.write(self._worth_keeping)
+            self._worth_keeping.clear()
 
     def _write(self, text: str, lines: int) -> None:
         try:
@@ -149,13 +168,25 @@ class LogWriter(logging.Handler):
             self.dropped += lines
 
 
+def _is_incident(record: logging.LogRecord | _Event) -> bool:
+    """All but the one line for each exchange that went well: the ledger has those."""
+    if isinstance(record, _Event):
+        return record.fields.get("outcome") != "answered"
+    return record.levelno >= logging.INFO
+
+
 def start_logging(
-    level: str, *, node: str, stream: TextIO | None = None, **context: str
+    level: str,
+    *,
+    node: str,
+    stream: TextIO | None = None,
+    incidents: IncidentFile | None = None,
+    **context: str,
 ) -> LogWriter:
     """Write the log of this process to ``stream`` (stderr). Raises InvalidSetting."""
     if level not in LEVELS:
         raise InvalidSetting(name="log_level", reason=f"{level!r} ({', '.join(LEVELS)})")
-    writer = LogWriter(stream or sys.stderr, {"node": node, **context})
+    writer = LogWriter(stream or sys.stderr, {"node": node, **context}, incidents)
     return writer.attach(LEVELS[level])
 
 

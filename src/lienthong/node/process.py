@@ -14,6 +14,7 @@ import uvloop
 
 from lienthong.errors import ConfigurationError
 from lienthong.events import log_event
+from lienthong.node.incident_file import IncidentFile
 from lienthong.node.log import LogWriter, start_logging
 from lienthong.node.node import Node
 from lienthong.node.state import StateFolder
@@ -35,7 +36,8 @@ def run(folder: Path) -> None:
     settings = load_settings(state.settings, os.environ)
     if not settings.directory_url:
         raise ConfigurationError(reason="directory_url is not set")
-    with start_logging(settings.log_level, node=identity.node) as writer:
+    incidents = IncidentFile.open(state.log, settings.log_file_bytes)
+    with start_logging(settings.log_level, node=identity.node, incidents=incidents) as writer:
         uvloop.run(_serve(state, settings, writer))
 
 

@@ -70,6 +70,7 @@ class StateFolder:
         self.bodies = self.folder / "bodies"
         self.spool = self.folder / "spool"
         self.contracts = self.folder / "contracts"
+        self.log = self.folder / "log"
         self.database = self.folder / "node.db"
         self.admin_socket = self.folder / "admin.sock"
         self.lock = self.folder / "node.lock"

@@ -89,14 +89,15 @@ class Relay:
                 self.address, request, timeout_seconds=timeout_seconds
             )
         except TimedOut as error:
+            self._log(error, request)
             raise RelayTimeout(seconds=f"{timeout_seconds:g}") from error
         except RequestUnsendable as error:
             raise RelayTargetInvalid() from error
         except (ResponseMalformed, ResponseTooLarge) as error:
-            self._log(error)
+            self._log(error, request)
             raise RelayAnswerUnusable() from error
         except (ConnectFailed, TlsFailed, PeerClosed) as error:
-            self._log(error)
+            self._log(error, request)
             raise RelayUnreachable() from error
         return Response(
             response.status,
@@ -106,10 +107,16 @@ class Relay:
             response.connection,
         )
 
-    def _log(self, error: TransportError) -> None:
+    def _log(self, error: TransportError, request: Request) -> None:
         """For the provider's own log only: where its services stand is not for consumers."""
-        address = str(self.address)
-        log_event(_logger, logging.WARNING, "relay.failed", address=address, reason=str(error))
+        log_event(
+            _logger,
+            logging.WARNING,
+            "relay.failed",
+            request_id=request.header("x-road-request-id"),
+            address=str(self.address),
+            reason=str(error),
+        )
 
     def _target(self, path: str, query: str) -> str:
         joined = f"{self._base}/{path.removeprefix('/')}" if path else self._base or "/"

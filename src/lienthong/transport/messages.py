@@ -130,6 +130,17 @@ class Connection:
         self.secure = secure
 
 
+    @property
+    def facts(self) -> dict[str, str]:
+        """Who it was, for the log: the address, and the certificate by its SHA-256."""
+        if self.peer_certificate is None:
+            return {"peer": self.peer_address}
+        return {
+            "peer": self.peer_address,
+            "certificate": sha256(self.peer_certificate).hexdigest(),
+        }
+
+
 LOCAL = Connection(peer_address="local")
 
 

@@ -199,7 +199,6 @@ class ServerProtocol(RequestReader):
         self._busy = False
         self._since = self._listener.now
         error_id = str(uuid.uuid4())
-        peer = self.connection.peer_address
         log_event(
             log,
             logging.WARNING,
@@ -207,7 +206,7 @@ class ServerProtocol(RequestReader):
             error_id=error_id,
             code=error.code,
             reason=str(error),
-            peer=peer,
+            **self.connection.facts,
         )
         transport = self._transport
         if transport.is_closing():

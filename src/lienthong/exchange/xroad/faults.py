@@ -31,6 +31,7 @@ from lienthong.transport.messages import Body, Headers, Response
 _TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*){1,7}")
 _CODE = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
 _DETAIL = re.compile(r"[\x21-\x7e]{1,100}")
+_FAULT_ID = re.compile(rb'(?:"detail":"|<detail>)([0-9A-Za-z-]{1,100})["<]')
 LARGEST_FAULT_BYTES = 65_536
 LONGEST_MESSAGE = 4096  # characters; a peer's text is shown to people, not stored without end
 _XML_TYPES = {
@@ -113,6 +114,21 @@ def respelled_fault(headers: Headers, body: Body, spelling: str) -> tuple[Header
     other = snake_spelling(kind)
     spelled = [(name, other if name == "x-road-error" else value) for name, value in headers]
     return spelled, Body.of(body.read().replace(kind.encode(), other.encode(), 1))
+
+
+class Told(NamedTuple):
+    """An answer that may be a fault."""
+
+    outcome: str
+    body: Body
+
+
+def fault_id(told: Told) -> str:
+    """The id of the error that an answer tells of; empty for one that went well."""
+    if told.outcome == "answered" or told.body.size > LARGEST_FAULT_BYTES:
+        return ""
+    found = _FAULT_ID.search(told.body.read())
+    return found[1].decode() if found else ""
 
 
 def _as_json(body: _FaultBody) -> bytes:
