@@ -216,6 +216,46 @@ class SignatureInvalid(
     """A signature does not belong to the data and key given."""
 
 
+class TokenError(IdentityError, code="identity.token", status=503):
+    """A token (PKCS#11) that holds a key, and the way to it."""
+
+
+class InvalidKeyUri(TokenError, code="identity.invalid_key_uri", status=400):
+    """A ``pkcs11:`` URI (RFC 7512) cannot be read, or holds what it may not."""
+
+
+class TokenModuleUnusable(TokenError, code="identity.token_module_unusable"):
+    """The library of a token cannot be loaded, or none is named."""
+
+
+class TokenMissing(TokenError, code="identity.token_missing"):
+    """No token of that name is there, or several are."""
+
+
+class TokenPinMissing(TokenError, code="identity.token_pin_missing"):
+    """The PIN of a token is not given, or its file cannot be read."""
+
+
+class TokenPinWrong(TokenError, code="identity.token_pin_wrong"):
+    """A token refused the PIN; the same one is not tried again."""
+
+
+class TokenPinLocked(TokenError, code="identity.token_pin_locked"):
+    """A token has locked its PIN, or would with one more wrong one."""
+
+
+class TokenKeyMissing(TokenError, code="identity.token_key_missing"):
+    """A token does not hold the key, or cannot make it."""
+
+
+class TokenKeyExists(TokenError, code="identity.token_key_exists", status=409):
+    """A key is to be made in a token, and one of that name is there."""
+
+
+class TokenFailed(TokenError, code="identity.token_failed"):
+    """A token that was there does not sign: taken away, cut off, broken."""
+
+
 class InvalidCitizenNumber(IdentityError, code="identity.invalid_citizen_number"):
     """A citizen number breaks the rules of its kind."""
 
@@ -359,6 +399,14 @@ class StatementStale(KeyChangeRefused, code="directory.statement_stale"):
     """A statement is older than the one in the directory; nothing says that anyone cheats."""
 
 
+class TimeAuthorityKnown(DirectoryError, code="directory.time_authority_known", status=409):
+    """Another time-stamping authority has that name already."""
+
+
+class TimeAuthorityUnknown(DirectoryError, code="directory.time_authority_unknown", status=404):
+    """The directory names no time-stamping authority of that name."""
+
+
 class RequestInvalid(DirectoryError, code="directory.request_invalid", status=400):
     """A request for approval cannot be read, or does not prove what it claims."""
 
@@ -402,6 +450,10 @@ class DuplicateContractKey(ContractError, code="contracts.duplicate_key"):
 
 class OpenapiInvalid(ContractError, code="contracts.openapi_invalid"):
     """The description given of an existing service is not OpenAPI 3."""
+
+
+class WsdlInvalid(ContractError, code="contracts.wsdl_invalid"):
+    """The WSDL given for a SOAP service cannot be read, or does not describe one."""
 
 
 class ContractVersionUnsupported(ContractError, code="contracts.version_unsupported"):
@@ -816,6 +868,101 @@ class MalformedFault(MessageError, code="xroad.malformed_fault", xroad="InvalidM
     """A fault passed on by another node holds what cannot stand in an answer."""
 
 
+# --- soap (client edge, and SOAP services) ---------------------------------------------
+
+
+class SoapContentType(MessageError, code="soap.content_type", xroad="InvalidContentType"):
+    """A Content-Type is not one that SOAP 1.1 travels in, or cannot be read."""
+
+
+class MultipartMalformed(MessageError, code="soap.multipart", xroad="MimeParsingFailed"):
+    """The parts of a message with attachments cannot be told apart for certain."""
+
+
+class SoapEncodingUnusable(MessageError, code="soap.encoding", xroad="InvalidXml"):
+    """The character encoding of an envelope is unknown, not allowed or contradictory."""
+
+
+class SoapXmlInvalid(MessageError, code="soap.xml", xroad="InvalidXml"):
+    """An envelope is not well-formed XML."""
+
+
+class SoapDoctype(MessageError, code="soap.doctype", xroad="InvalidXml"):
+    """An envelope has a document type, with which entities could be declared."""
+
+
+class SoapTooLarge(MessageError, code="soap.too_large", status=413, xroad="InvalidXml"):
+    """An envelope has more bytes, elements, attributes or depth than is read."""
+
+
+class NotAnEnvelope(MessageError, code="soap.not_an_envelope", xroad="InvalidSoap"):
+    """XML that is not an envelope of SOAP 1.1."""
+
+
+class SoapHeaderMissing(MessageError, code="soap.header_missing", xroad="MissingHeader"):
+    """An envelope has no header."""
+
+
+class SoapFieldMissing(MessageError, code="soap.field_missing", xroad="MissingHeaderField"):
+    """An X-Road header field is missing or empty."""
+
+
+class SoapFieldTwice(MessageError, code="soap.field_twice", xroad="DuplicateHeaderField"):
+    """An X-Road header field stands twice."""
+
+
+class SoapFieldInvalid(MessageError, code="soap.field_invalid", xroad="InvalidXml"):
+    """An X-Road header field does not have its form."""
+
+
+class SoapVersionUnsupported(
+    MessageError, code="soap.protocol_version", xroad="InvalidProtocolVersion"
+):
+    """``protocolVersion`` is not 4.x."""
+
+
+class SoapBodyMissing(MessageError, code="soap.body_missing", xroad="MissingBody"):
+    """An envelope has no body."""
+
+
+class SoapBodyInvalid(MessageError, code="soap.body_invalid", xroad="InvalidBody"):
+    """The body does not have exactly one element."""
+
+
+class SoapOperationMismatch(MessageError, code="soap.operation", xroad="InconsistentHeaders"):
+    """The element in the body is not named like the service."""
+
+
+class SoapInconsistent(MessageError, code="soap.inconsistent", xroad="InconsistentHeaders"):
+    """An envelope says another thing than the signed message that carries it."""
+
+
+class SoapActionRefused(MessageError, code="soap.action", xroad="InvalidSoapAction"):
+    """SOAPAction names something else than the service's operation."""
+
+
+class SoapAnswerUnusable(
+    MessageError,
+    code="soap.answer_unusable",
+    status=502,
+    xroad="ServiceFailed.InvalidSoap",
+):
+    """A SOAP service answered with what is no SOAP message."""
+
+
+class SoapAnswerInconsistent(
+    MessageError,
+    code="soap.answer_inconsistent",
+    status=502,
+    xroad="ServiceFailed.InconsistentResponse",
+):
+    """An answer does not repeat the request's header fields, or not its hash."""
+
+
+class ServiceProtocolMismatch(MessageError, code="soap.service_type", xroad="ServiceType"):
+    """A SOAP service was called by REST, or the other way round."""
+
+
 # --- transport -----------------------------------------------------------------------
 
 
@@ -940,12 +1087,32 @@ class LedgerUnavailable(LedgerError, code="ledger.unavailable", status=503, xroa
     """The ledger cannot take a record now (disk full, database away); nothing was sent."""
 
 
+class RequestRegistered(LedgerError, code="ledger.request_registered", status=409):
+    """Another gateway of this node has taken the request already: it is not executed again."""
+
+
 class LedgerCorrupt(LedgerError, code="ledger.corrupt", xroad="DatabaseError"):
     """The stored ledger contradicts its own hashes or signatures."""
 
 
 class LedgerForked(LedgerError, code="ledger.forked", status=409, xroad="InvalidHashChain"):
     """Another node shows two histories of its ledger."""
+
+
+class TimeStampInvalid(LedgerError, code="ledger.time_stamp_invalid", status=400):
+    """A time-stamp does not prove that a head existed at a time."""
+
+
+class CosignatureInvalid(LedgerError, code="ledger.cosignature_invalid", status=400):
+    """A witness's signature does not stand under this head."""
+
+
+class WitnessedOther(LedgerError, code="ledger.witnessed_other", status=409):
+    """A witness last signed a head of another size than the proof begins with."""
+
+
+class GrowthUnproven(LedgerError, code="ledger.growth_unproven", status=422):
+    """A proof does not show that one head grew out of another."""
 
 
 class IndexKeyWrong(LedgerError, code="ledger.index_key"):

@@ -15,17 +15,25 @@ from lienthong.directory.alarms import Alarm
 from lienthong.directory.copy import Copy
 from lienthong.directory.records import (
     AUTHORITIES_PATH,
+    TIME_AUTHORITIES_PATH,
+    TOP_PATHS,
     Authorities,
     Member,
     Node,
     Record,
     Registrar,
     member_path,
+    record_subject,
 )
 from lienthong.directory.site import Site
 from lienthong.directory.succession import check_succession
 from lienthong.directory.view import ReadRecord
 from lienthong.errors import DirectoryInconsistent, KeyChangeRefused, RecordInvalid, WrongInstance
+
+_TOP_CHANGES = {
+    AUTHORITIES_PATH: "authorities or registrars changed",
+    TIME_AUTHORITIES_PATH: "time-stamping authorities changed",
+}
 
 Held = Mapping[str, bytes]  # path → SHA-256 of the content that stays in force
 
@@ -112,10 +120,12 @@ class Acceptance:
                 self._judge(path, before, digest)
             elif before is not None:
                 self.held.pop(path, None)  # the directory went back to what is in force
+            elif path == TIME_AUTHORITIES_PATH:
+                self._alarm("authorities_changed", "time-authorities", _TOP_CHANGES[path])
 
     def _judge(self, path: str, before: bytes, digest: bytes | None) -> None:
         old = self._read(path, before)
-        subject = "authorities" if isinstance(old, Authorities) else old.id
+        subject = record_subject(old)
         if digest is None:
             self._hold(path, before, "record_removed", subject, "the record is gone")
             return
@@ -126,8 +136,8 @@ class Acceptance:
             self._hold(path, before, "change_refused", subject, error.facts.get("reason", "?"))
             return
         self.held.pop(path, None)
-        if path == AUTHORITIES_PATH:
-            self._alarm("authorities_changed", subject, "authorities or registrars changed")
+        if path in TOP_PATHS:
+            self._alarm("authorities_changed", subject, _TOP_CHANGES[path])
         elif by_registrars:
             self._alarm("registrars_acted", subject, "signed by registrars, not by the old key")
 

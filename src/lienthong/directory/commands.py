@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +19,7 @@ from lienthong.directory.overview import Overview
 from lienthong.directory.repository import Repository
 from lienthong.directory.request import countersign
 from lienthong.directory.revocation import revoke
+from lienthong.directory.time_authorities import add_time_authority, end_time_authority
 from lienthong.errors import OneOptionWanted, OptionInvalid
 from lienthong.given_paths import read_given, write_given
 from lienthong.identity.keys import PrivateKey
@@ -34,7 +36,12 @@ registrar_app = typer.Typer(
     no_args_is_help=True,
     help="Đơn vị đăng ký, cùng nhau thay khóa đã mất. Registrars, who together replace lost keys.",
 )
+time_app = typer.Typer(
+    no_args_is_help=True,
+    help="Cơ quan cấp dấu thời gian (RFC 3161). Time-stamping authorities whose stamps count.",
+)
 app.add_typer(authority_app, name="authority")
+app.add_typer(time_app, name="time-authority")
 app.add_typer(registrar_app, name="registrar")
 
 LONGEST_DAYS = 3650  # the development authority's own certificate counts no longer
@@ -208,6 +215,49 @@ def authority_add(
     _say({"version": version}, as_json, f"Đã chấp nhận. Approved; version {version}.")
 
 
+@time_app.command("add")
+def time_authority_add(
+    state: State,
+    certificates: Annotated[
+        Path,
+        typer.Argument(help="Chuỗi chứng thư PEM, gốc cuối cùng. PEM chain, the root last."),
+    ],
+    name: Annotated[str, typer.Option(help="Tên cơ quan. Name of the authority.")],
+    since: Annotated[
+        datetime | None, typer.Option(help="Tính từ (UTC); mặc định: bây giờ. From when.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Công nhận dấu thời gian của một cơ quan (RFC 3161). Thêm lần nữa không đổi gì.
+
+    Let the time-stamps of an authority count. To add it again changes nothing.
+
+    Ví dụ (example): lienthong directory time-authority add STATE tsa-chain.pem --name "TSA"
+    """
+    pem = read_given(certificates).decode("ascii", "replace")
+    version = add_time_authority(Repository.open(state), name, pem, _in_utc(since))
+    _say({"version": version}, as_json, f"Đã công nhận. Approved; version {version}.")
+
+
+@time_app.command("end")
+def time_authority_end(
+    state: State,
+    name: Annotated[str, typer.Argument(help="Tên cơ quan. Name of the authority.")],
+    at: Annotated[
+        datetime | None, typer.Option(help="Từ lúc (UTC); mặc định: bây giờ. From when on.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Thôi công nhận dấu thời gian sau một thời điểm; dấu có trước vẫn còn giá trị.
+
+    Let stamps from after a moment count no more; earlier ones stay valid.
+
+    Ví dụ (example): lienthong directory time-authority end STATE "TSA" --at 2026-11-01T00:00:00
+    """
+    version = end_time_authority(Repository.open(state), name, _in_utc(at))
+    _say({"version": version}, as_json, f"Đã thôi công nhận. Ended; version {version}.")
+
+
 @registrar_app.command("add")
 def registrar_add(
     state: State,
@@ -244,6 +294,10 @@ def registrar_countersign(
     """
     write_given(output, countersign(read_given(request), PrivateKey.load(key)))
     typer.echo(str(output))
+
+
+def _in_utc(moment: datetime | None) -> datetime | None:
+    return None if moment is None else moment.replace(tzinfo=UTC)
 
 
 def _subject(

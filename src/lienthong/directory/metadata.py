@@ -26,7 +26,7 @@ from tuf.api.metadata import (
     Timestamp,
 )
 
-from lienthong.directory.records import AUTHORITIES_PATH
+from lienthong.directory.records import TOP_PATHS
 from lienthong.directory.site import TIMESTAMP, Site, metadata_name, target_name
 from lienthong.directory.trust import (
     BIN_PREFIX,
@@ -170,7 +170,7 @@ class MetadataSigner:
 
     def role_of(self, path: str) -> str:
         """Return which role holds a path."""
-        return "targets" if path == AUTHORITIES_PATH else self._succinct().get_role_for_target(path)
+        return "targets" if path in TOP_PATHS else self._succinct().get_role_for_target(path)
 
     def digest(self, path: str) -> bytes | None:
         """Return the SHA-256 of the record now published at a path."""

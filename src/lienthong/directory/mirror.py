@@ -112,14 +112,26 @@ class DirectoryMirror:
         return self.site.read(name) if NAME.fullmatch(name) else None
 
     def proof(
-        self, member_ids: Iterable[str], node_ids: Iterable[str], version: int | None = None
+        self,
+        member_ids: Iterable[str],
+        node_ids: Iterable[str],
+        version: int | None = None,
+        *,
+        time_authorities: bool = False,
     ) -> dict[str, Any]:
         """Return what proves the records of these members and nodes as of a version.
 
         Raises UnknownDirectoryVersion, UnknownMember, UnknownNode, DirectoryNotLoaded.
         """
         newest = self.view.version
-        return make_proof(self.site, self.trusted_root, member_ids, node_ids, version or newest)
+        return make_proof(
+            self.site,
+            self.trusted_root,
+            member_ids,
+            node_ids,
+            version or newest,
+            time_authorities=time_authorities,
+        )
 
     # --- from disk --------------------------------------------------------------------
 

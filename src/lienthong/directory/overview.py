@@ -15,6 +15,8 @@ from lienthong.directory.records import (
     Node,
     Registrar,
     Revocation,
+    TimeAuthorities,
+    TimeAuthority,
 )
 from lienthong.directory.repository import Repository
 from lienthong.directory.revocation import certificate_fingerprints
@@ -29,6 +31,7 @@ class Overview:
     members: tuple[Member, ...]
     nodes: tuple[Node, ...]
     registrars: tuple[Registrar, ...]
+    time_authorities: tuple[TimeAuthority, ...] = ()
 
     @classmethod
     def of(cls, repository: Repository) -> Self:
@@ -43,6 +46,10 @@ class Overview:
             tuple(sorted(members, key=lambda one: one.id)),
             tuple(sorted(nodes, key=lambda one: one.id)),
             tuple(registrar for one in authorities for registrar in one.statement.registrars),
+            next(
+                (one.statement.authorities for one in records if isinstance(one, TimeAuthorities)),
+                (),
+            ),
         )
 
     def facts(self) -> dict[str, Any]:
@@ -53,6 +60,7 @@ class Overview:
             "members": [_member(one) for one in self.members],
             "nodes": [_node(one) for one in self.nodes],
             "registrars": [{"name": one.name, "key": one.key} for one in self.registrars],
+            "time_authorities": [_time_authority(one) for one in self.time_authorities],
         }
 
     def tables(self) -> tuple[Table, Table]:
@@ -88,6 +96,15 @@ def _key(statement: KeyStatement) -> dict[str, Any]:
     return {
         "id": statement.public.key_id,
         "from": statement.valid_from.isoformat(),
+        "until": until.isoformat() if until else None,
+    }
+
+
+def _time_authority(one: TimeAuthority) -> dict[str, Any]:
+    until = one.valid_until
+    return {
+        "name": one.name,
+        "from": one.valid_from.isoformat(),
         "until": until.isoformat() if until else None,
     }
 

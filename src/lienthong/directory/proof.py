@@ -16,6 +16,7 @@ import msgspec
 from lienthong.directory.copy import Copy, assemble
 from lienthong.directory.records import (
     AUTHORITIES_PATH,
+    TIME_AUTHORITIES_PATH,
     Record,
     member_path,
     node_path,
@@ -52,8 +53,13 @@ def make_proof(
     member_ids: Iterable[str],
     node_ids: Iterable[str],
     version: int,
+    *,
+    time_authorities: bool = False,
 ) -> dict[str, Any]:
     """Collect a proof as of snapshot ``version`` from a site's files.
+
+    ``time_authorities``: with the record of those, if there is one; who verified before there
+    were any does not know it.
 
     Raises UnknownDirectoryVersion, UnknownMember, UnknownNode.
     """
@@ -66,7 +72,10 @@ def make_proof(
     }
     subjects |= {node_path(one): UnknownNode(node=one) for one in node_ids}
     copy, files = _collect(site, trusted_root, timestamp, list(subjects))
-    for path in (AUTHORITIES_PATH, *subjects):
+    top = [AUTHORITIES_PATH]
+    if time_authorities and copy.digest(TIME_AUTHORITIES_PATH) is not None:
+        top.append(TIME_AUTHORITIES_PATH)
+    for path in (*top, *subjects):
         digest = copy.digest(path)
         if digest is None:
             raise subjects.get(path) or DirectoryInconsistent(part=path)

@@ -32,6 +32,9 @@ Name = Annotated[str, Meta(min_length=1, max_length=500)]
 Serial = Annotated[int, Meta(ge=1, le=LARGEST_INTEGER)]
 LARGEST_RECORD_BYTES = 1_048_576  # a record is about 1 kB; a larger one is an attack on memory
 AUTHORITIES_PATH = "authorities.json"
+TIME_AUTHORITIES_PATH = "timeauthorities.json"  # a name that older mirrors can carry
+# What the offline targets key says; the online key of the bins may not.
+TOP_PATHS = frozenset({AUTHORITIES_PATH, TIME_AUTHORITIES_PATH})
 _DATES = {"valid_from": "from", "valid_until": "until"}
 
 
@@ -129,6 +132,32 @@ class AuthoritiesStatement(Struct, frozen=True, forbid_unknown_fields=True):
     registrars: tuple[Registrar, ...]
 
 
+class TimeAuthority(Struct, frozen=True, forbid_unknown_fields=True, rename=_DATES):
+    """Whose time-stamps (RFC 3161) count, and for which time; never deleted.
+
+    ``certificates``: PEM, the last one self-signed. A first one that is no authority's is the
+    only one that may sign; otherwise each that they issue for time-stamping may.
+    """
+
+    name: Name
+    certificates: str
+    valid_from: Moment
+    valid_until: Moment | None
+
+    def holds(self, at: datetime) -> bool:
+        return self.valid_from <= at and (self.valid_until is None or at <= self.valid_until)
+
+
+class TimeAuthoritiesStatement(Struct, frozen=True, forbid_unknown_fields=True):
+    """All time-stamping authorities that ever counted."""
+
+    type: Literal["time-authorities"]
+    instance: str
+    serial: Serial
+    issued: Moment
+    authorities: Annotated[tuple[TimeAuthority, ...], Meta(min_length=1, max_length=100)]
+
+
 class Member(Struct, frozen=True, forbid_unknown_fields=True):
     """A member's record."""
 
@@ -199,8 +228,15 @@ class Authorities(Struct, frozen=True, forbid_unknown_fields=True):
     signatures: tuple[Signature, ...]
 
 
-Record = Member | Node | Authorities
-AnyRecord = TypeVar("AnyRecord", Member, Node, Authorities)
+class TimeAuthorities(Struct, frozen=True, forbid_unknown_fields=True):
+    """The record of time-stamping authorities; a directory that names none has none."""
+
+    statement: TimeAuthoritiesStatement
+    signatures: tuple[Signature, ...]
+
+
+Record = Member | Node | Authorities | TimeAuthorities
+AnyRecord = TypeVar("AnyRecord", Member, Node, Authorities, TimeAuthorities)
 
 
 def member_path(member_id: str) -> str:
@@ -222,7 +258,16 @@ def record_path(record: Record) -> str:
     """Return the one path at which ``record`` may stand."""
     if isinstance(record, Member):
         return member_path(record.id)
-    return node_path(record.id) if isinstance(record, Node) else AUTHORITIES_PATH
+    if isinstance(record, Node):
+        return node_path(record.id)
+    return AUTHORITIES_PATH if isinstance(record, Authorities) else TIME_AUTHORITIES_PATH
+
+
+def record_subject(record: Record) -> str:
+    """Return what a record is about: an identifier, or the word for one of the top records."""
+    if isinstance(record, Member | Node):
+        return record.id
+    return record.statement.type
 
 
 def parse_record(path: str, data: bytes, instance: str) -> Record:
@@ -230,14 +275,15 @@ def parse_record(path: str, data: bytes, instance: str) -> Record:
 
     Raises RecordInvalid, WrongInstance.
     """
+    record: Record
     if path.startswith("members/"):
-        record: Record = decode(data, Member, path)
+        record = decode(data, Member, path)
+    elif path == AUTHORITIES_PATH:
+        record = decode(data, Authorities, path)
+    elif path == TIME_AUTHORITIES_PATH:
+        record = decode(data, TimeAuthorities, path)
     else:
-        record = (
-            decode(data, Authorities, path)
-            if path == AUTHORITIES_PATH
-            else decode(data, Node, path)
-        )
+        record = decode(data, Node, path)
     check_record(record, instance)
     if record_path(record) != path:
         raise RecordInvalid(subject=path, reason="stands at the path of another")
@@ -259,10 +305,12 @@ def decode(data: bytes, kind: type[AnyRecord], subject: str) -> AnyRecord:
 
 def check_record(record: Record, instance: str) -> None:
     """Check the identifiers, keys and addresses in it. Raises RecordInvalid, WrongInstance."""
-    subject = AUTHORITIES_PATH if isinstance(record, Authorities) else record.id
+    subject = record.id if isinstance(record, Member | Node) else record_path(record)
     try:
         if isinstance(record, Authorities):
             _check_authorities(record.statement, instance)
+        elif isinstance(record, TimeAuthorities):
+            _check_time_authorities(record.statement, instance)
         elif isinstance(record, Member):
             _check_member(record.statement, instance)
         else:
@@ -275,6 +323,11 @@ def _check_authorities(statement: AuthoritiesStatement, instance: str) -> None:
     _check_instance(statement.instance, AUTHORITIES_PATH, instance)
     for registrar in statement.registrars:
         public_key(registrar.key)
+
+
+def _check_time_authorities(statement: TimeAuthoritiesStatement, instance: str) -> None:
+    _check_instance(statement.instance, TIME_AUTHORITIES_PATH, instance)
+    _check_unique([authority.name for authority in statement.authorities], "name twice")
 
 
 def _check_member(statement: MemberStatement, instance: str) -> None:

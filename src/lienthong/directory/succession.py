@@ -16,7 +16,10 @@ from lienthong.directory.records import (
     Node,
     Record,
     Registrar,
+    TimeAuthorities,
+    TimeAuthority,
     public_key,
+    record_subject,
     signers_of,
     statement_bytes,
 )
@@ -39,7 +42,7 @@ def check_succession(
     Returns whether the registrars stood in for the old key. Raises KeyChangeRefused,
     StatementStale.
     """
-    subject = _subject(old)
+    subject = record_subject(old)
     if type(old) is not type(new):
         raise KeyChangeRefused(subject=subject, reason="another kind of record")
     _check_revocations(old, new, subject)
@@ -55,6 +58,9 @@ def check_succession(
     _check_keys_kept(old, new, subject)
     if isinstance(old, Authorities):
         return _check_registrars(old, new)
+    if isinstance(old, TimeAuthorities):
+        _check_time_authorities_kept(old, new)
+        return False
     if signers_of(new, _keys_in_force(old, new, owner)):
         return False
     if len(signers_of(new, _registrar_keys(registrars))) >= REGISTRARS_NEEDED:
@@ -62,12 +68,8 @@ def check_succession(
     raise KeyChangeRefused(subject=subject, reason="not signed by the old key")
 
 
-def _subject(record: Record) -> str:
-    return "authorities" if isinstance(record, Authorities) else record.id
-
-
 def _check_revocations(old: Record, new: Record, subject: str) -> None:
-    if isinstance(old, Authorities) or isinstance(new, Authorities):
+    if not isinstance(old, Member | Node) or not isinstance(new, Member | Node):
         return
     if not set(old.revocations) <= set(new.revocations):
         raise KeyChangeRefused(subject=subject, reason="a revocation has vanished")
@@ -82,7 +84,19 @@ def _check_keys_kept(old: Record, new: Record, subject: str) -> None:
             raise KeyChangeRefused(subject=subject, reason="a key statement has vanished")
 
 
-def _drawn_in(before: KeyStatement, after: KeyStatement) -> bool:
+def _check_time_authorities_kept(old: TimeAuthorities, new: Record) -> None:
+    """What was stamped stays provable: an authority may end, but not vanish or change."""
+    assert isinstance(new, TimeAuthorities)
+    kept = {each.name: each for each in new.statement.authorities}
+    for each in old.statement.authorities:
+        after = kept.get(each.name)
+        if after is None or after.certificates != each.certificates or not _drawn_in(each, after):
+            raise KeyChangeRefused(
+                subject=record_subject(old), reason="a time-stamping authority has vanished"
+            )
+
+
+def _drawn_in(before: KeyStatement | TimeAuthority, after: KeyStatement | TimeAuthority) -> bool:
     if before.valid_from != after.valid_from:
         return False
     if before.valid_until is None:
