@@ -1,0 +1,1 @@
+"""The X-Road Message Protocol 4.0 (SOAP): envelopes, attachments, faults, metaservices."""
