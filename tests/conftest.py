@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -20,6 +21,7 @@ from tests.fixtures.database_servers import (
     ServerMissing,
     find_free_port,
 )
+from tests.fixtures.soft_token import SoftToken, TokenToolMissing
 
 # A run is repeatable, and two busy cores must not fail it: no deadline, fixed seeds.
 settings.register_profile(
@@ -111,3 +113,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.write_line(f"skipped: {len(skipped)}")
     if os.environ.get("NOTHING_MAY_SKIP") == "1" and _forbidden_skips(skipped):
         terminalreporter.write_line("skipping is not allowed on this machine: the run fails")
+
+
+@pytest.fixture
+def soft_token(tmp_path: Path) -> Iterator[SoftToken]:
+    """A new PKCS#11 token, made by SoftHSM2."""
+    before = os.environ.get("SOFTHSM2_CONF")
+    try:
+        yield SoftToken.make(tmp_path / "token")
+    except TokenToolMissing as error:
+        pytest.skip(str(error))
+    finally:
+        if before is None:
+            os.environ.pop("SOFTHSM2_CONF", None)
+        else:
+            os.environ["SOFTHSM2_CONF"] = before

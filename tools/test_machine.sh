@@ -16,6 +16,7 @@ need nginx nginx-light
 need wrk wrk
 need strace strace
 need openssl openssl
+need softhsm2-util softhsm2
 
 if [ "$(id -u)" -ne 0 ]; then
     [ -z "$missing" ] || echo "test machine: not root, so not installed:$missing (their tests are skipped)"

@@ -753,6 +753,10 @@ class ForeignMessage(MessageError, code="message.foreign", status=403, xroad="In
     """A message's sender, receiver or member does not belong to the connection or node."""
 
 
+class TooManyTraces(MessageError, code="message.too_many_traces", status=429):
+    """Another node asks for more traces than this one answers."""
+
+
 class MessageExpired(MessageError, code="message.expired", xroad="InvalidMessage"):
     """A message is older than its lifetime or from the future."""
 
@@ -1185,6 +1189,38 @@ class SchemaChangeFailed(NodeError, code="node.schema_change"):
     """The tables could not be brought to another version; they are as they were."""
 
 
+class NotABackup(NodeError, code="node.not_a_backup", status=422):
+    """The file given to restore from was not written by ``lienthong backup``."""
+
+
+class BackupCut(NodeError, code="node.backup_cut", status=422):
+    """A backup file ends before its end."""
+
+
+class BackupDamaged(NodeError, code="node.backup_damaged", status=422):
+    """A backup file holds something else than what was written."""
+
+
+class BackupLocked(NodeError, code="node.backup_locked", status=403):
+    """A backup file does not open with the passphrase given."""
+
+
+class BackupForged(NodeError, code="node.backup_forged", status=403):
+    """A backup's manifest was not made with the key of the node that it names."""
+
+
+class PassphraseWanted(NodeError, code="node.passphrase_wanted", status=422):
+    """A backup with keys needs a passphrase of some length."""
+
+
+class RestoreTargetTaken(NodeError, code="node.restore_target_taken", status=409):
+    """A backup would be restored over something that is there."""
+
+
+class OtherDatabaseWanted(NodeError, code="node.other_database_wanted", status=422):
+    """A backup of SQLite is to be restored into PostgreSQL, or the other way round."""
+
+
 class NodeConflict(NodeError, code="node.conflict", status=409):
     """A command contradicts what the node already has under the same name."""
 
@@ -1208,6 +1244,10 @@ class NodeReported(NodeError, code="node.remote"):
     def remedy(self, language: str = "vi") -> str:
         """Say what the node advised."""
         return str(self.facts.get("remedy_en" if language == "en" else "remedy", ""))
+
+
+class NothingTraced(NodeError, code="node.nothing_traced", status=404):
+    """No log and no ledger within reach knows the id that was to be followed."""
 
 
 class NotFound(NodeError, code="node.not_found", status=404, xroad="NotFound"):

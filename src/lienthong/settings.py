@@ -158,6 +158,25 @@ TABLE: tuple[Setting, ...] = (
         "Most connections at a time on each port",
     ),
     Setting(
+        "token_module",
+        "",
+        "Thư viện PKCS#11 (.so) của thiết bị giữ khóa, khi địa chỉ khóa không nêu module-path",
+        "PKCS#11 library (.so) of the token with the keys, where a key's URI has no module-path",
+    ),
+    Setting(
+        "token_pin_file",
+        "",
+        "Tệp chứa mã PIN của thiết bị giữ khóa, quyền 0600",
+        "File with the token's PIN, of mode 0600",
+    ),
+    Setting(
+        "token_pin",
+        "",
+        "Mã PIN của thiết bị giữ khóa; chỉ nên đặt qua biến môi trường, tốt hơn: token_pin_file",
+        "The token's PIN; by the environment only, better: token_pin_file",
+        secret=True,
+    ),
+    Setting(
         "log_level",
         "info",
         "Mức nhật ký: debug, info, warning hoặc error",

@@ -15,14 +15,14 @@ import os
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import nacl.bindings
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
-from lienthong.errors import InvalidKey, SignatureInvalid, UnsafeKeyFile
+from lienthong.errors import InvalidKey, LienthongError, SignatureInvalid, UnsafeKeyFile
 
 SMALLEST_RSA_BITS = 3072  # NIST SP 800-57: the 128-bit level, which P-256 and Ed25519 have
 LARGEST_RSA_BITS = 8192  # a larger modulus makes each verification a denial of service
@@ -102,8 +102,31 @@ class PublicKey:
         return f"PublicKey({self.algorithm}, {self.key_id})"
 
 
+class SigningKey(Protocol):
+    """What signs: a key in memory (``PrivateKey``), in a token, or the one of them in use."""
+
+    @property
+    def public(self) -> PublicKey: ...
+
+    @property
+    def current(self) -> SigningKey:
+        """The key to sign with now: whoever names a key and signs takes both from this one."""
+        ...
+
+    @property
+    def trouble(self) -> LienthongError | None:
+        """Why the last signature failed; None while the key works."""
+        ...
+
+    def sign(self, data: bytes) -> bytes:
+        """Sign ``data``. Raises TokenError leaves while a token is away."""
+        ...
+
+
 class PrivateKey:
     """A signing key held in memory, loaded from a PEM (PKCS#8) file of mode 0600."""
+
+    trouble: LienthongError | None = None
 
     __slots__ = ("_expanded", "_key", "public")
 
@@ -148,6 +171,10 @@ class PrivateKey:
             file.write(self.pem)
             file.flush()
             os.fsync(file.fileno())
+
+    @property
+    def current(self) -> Self:
+        return self
 
     @property
     def pem(self) -> bytes:
