@@ -7,6 +7,8 @@ GET  /lienthong/1/head          our newest head
 GET  /lienthong/1/held          the caller's own newest head that we hold
 GET  /lienthong/1/consistency?epoch=0&first=5&second=9    that our ledger only grew
 GET  /lienthong/1/directory/…   our copy of the directory (it proves itself)
+
+What other rooms answer is added by ``offer``.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ from lienthong.transport.messages import Body, Handler, Request, Response
 LARGEST_AGREEMENT = 1_048_576  # bytes
 
 Receiver = Callable[[str, bytes], Awaitable[bytes]]
+Offer = Callable[[str, Request], Awaitable[Response]]  # (the calling node, its request)
 
 logger = logging.getLogger("lienthong.exchange.peer")
 
@@ -59,6 +62,7 @@ class PeerEdge:
         self._receipts = receipts
         self._receive_agreement = receive_agreement
         self._directory_files = directory_files
+        self._offers: dict[tuple[str, str], Offer] = {}
         self._routes: dict[tuple[str, str], Handler] = {
             ("POST", wire.AGREEMENTS_PATH): self._agreements,
             ("POST", wire.RECEIPTS_PATH): self._take_receipts,
@@ -66,6 +70,11 @@ class PeerEdge:
             ("GET", wire.HELD_PATH): self._held,
             ("GET", wire.CONSISTENCY_PATH): self._consistency,
         }
+
+    def offer(self, method: str, path: str, answer: Offer) -> None:
+        """Answer a further path, and all below it when it ends in "/", to nodes that prove
+        who they are."""
+        self._offers[method, path] = answer
 
     async def handle(self, request: Request) -> Response:
         if request.target == wire.MESSAGE_PATH and request.method == "POST":
@@ -92,6 +101,12 @@ class PeerEdge:
         if request.path.startswith(wire.DIRECTORY_PATH + "/"):
             target = request.target.removeprefix(wire.DIRECTORY_PATH)
             return await self._directory_files(Request(request.method, target, request.headers))
+        path = request.path
+        offer = self._offers.get((request.method, path)) or self._offers.get(
+            (request.method, path[: path.rfind("/") + 1])
+        )
+        if offer is not None:
+            return await offer(self._peer(request), request)
         raise UnknownPath(path=request.path[:100])
 
     def _peer(self, request: Request) -> str:

@@ -14,7 +14,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
+
+import msgspec
 
 from lienthong.directory.view import DirectoryView
 from lienthong.errors import (
@@ -32,13 +35,15 @@ from lienthong.exchange.execution import Execution
 from lienthong.exchange.faults import peer_fault_response
 from lienthong.exchange.once import Done, Finished, InDoubt, OnceRegister, Running
 from lienthong.exchange.reports import report_answer, report_refusal
-from lienthong.exchange.wire import Signed, message_headers, read_request
+from lienthong.exchange.wire import MESSAGE_HEADER, Signed, message_headers, read_request
 from lienthong.exchange.xroad.faults import Told, fault_id, language_of
 from lienthong.identity.identifiers import NodeId, ServiceId, SubsystemId
 from lienthong.ledger.messages import Request, received_leaf
 from lienthong.ledger.records import Entry, EntryKind
 from lienthong.transport.messages import Request as HttpRequest
 from lienthong.transport.messages import Response as HttpResponse
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 logger = logging.getLogger("lienthong.exchange.provider")
 
@@ -185,13 +190,37 @@ class ProviderEdge:
         )
         return finished
 
+    def _whose(self, http: HttpRequest) -> dict[str, str]:
+        """The sender of a refused message, where its connection proves it, for the log."""
+        core = self._core
+        try:
+            said = msgspec.json.decode(http.header(MESSAGE_HEADER) or "", type=_Claims)
+            core.check_peer(http.connection, said.sender, core.directory.view)
+        except (LienthongError, msgspec.MsgspecError, UnicodeError, RecursionError):
+            return {}
+        named = {"request_id": said.request_id} if _UUID.fullmatch(said.request_id) else {}
+        return {"sender": said.sender, "receiver": core.node, **named}
+
     def _refuse_unsigned(self, http: HttpRequest, error: LienthongError) -> HttpResponse:
         core = self._core
         error_id = report_refusal(
-            core.observer, logger, "provider", error, "peer.refused", **http.connection.facts
+            core.observer,
+            logger,
+            "provider",
+            error,
+            "peer.refused",
+            **http.connection.facts,
+            **self._whose(http),
         )
         language = language_of(http.header("accept-language"), core.settings.language)
         return peer_fault_response(error, error_id, language)
+
+
+class _Claims(msgspec.Struct):
+    """What a refused message says of itself."""
+
+    sender: str
+    request_id: str
 
 
 async def _same_answer(running: Running, request: Request) -> Finished:

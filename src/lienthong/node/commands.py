@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lienthong.given_paths import read_given, telling, write_given
+from lienthong.node.trace_commands import trace
 
 if TYPE_CHECKING:
     from lienthong.identity.keys import Algorithm
@@ -235,7 +236,7 @@ def migrate(
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="In JSON. Print JSON.")] = False,
 ) -> None:
-    """Đưa các bảng của nút đã dừng tới một phiên bản khác, tiến hoặc lùi, trước khi đổi bản phát hành.
+    """Đưa các bảng của nút đã dừng tới một phiên bản khác, tiến hoặc lùi.
 
     Bring a stopped node's tables to another version, forward or back; `node run` does the forward
     way by itself.
@@ -285,6 +286,9 @@ def maintenance(
     if switch not in {"on", "off"}:
         raise typer.BadParameter("on | off")
     typer.echo(json.dumps(call(state, "PUT", "/maintenance", {"on": switch == "on"})))
+
+
+app.command()(trace)
 
 
 def _subsystems(options: list[str] | None) -> list[HostedSubsystem]:

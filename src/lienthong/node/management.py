@@ -18,6 +18,7 @@ from lienthong.node.agreement_routes import agreement_routes
 from lienthong.node.ledger_routes import ledger_routes
 from lienthong.node.service_routes import service_routes
 from lienthong.node.status_routes import status_routes
+from lienthong.node.trace_routes import trace_routes
 
 if TYPE_CHECKING:
     from lienthong.node.node import Node
@@ -50,6 +51,7 @@ def management_app(node: Node) -> FastAPI:
     app.include_router(service_routes(node.administration))
     app.include_router(agreement_routes(node.agreements))
     app.include_router(ledger_routes(node))
+    app.include_router(trace_routes(node))
 
     @app.exception_handler(LienthongError)
     async def _tell(_request: Request, error: LienthongError) -> JSONResponse:

@@ -23,8 +23,8 @@ from lienthong.agreements.store import AgreementStore
 from lienthong.events import log_event
 from lienthong.exchange.answers import AnswerWriter
 from lienthong.exchange.bodies import BodyKeeper
+from lienthong.exchange.client_edge import ClientEdge
 from lienthong.exchange.clients import ClientRegistry
-from lienthong.exchange.consumer import ConsumerEdge
 from lienthong.exchange.core import Core
 from lienthong.exchange.execution import Execution
 from lienthong.exchange.housekeeping import Housekeeping, run_for_ever
@@ -33,7 +33,7 @@ from lienthong.exchange.peer_edge import PeerEdge
 from lienthong.exchange.provider import ProviderEdge
 from lienthong.exchange.receipts import ReceiptsOwed
 from lienthong.exchange.recovery import restore_register
-from lienthong.exchange.restoration import find_lost_history, open_new_epoch
+from lienthong.exchange.restoration import find_lost_history, open_new_epoch, recall_heads
 from lienthong.exchange.services import ServiceRegistry
 from lienthong.exchange.wire import LARGEST_HEAD_BYTES, encode_json
 from lienthong.identity.keys import PrivateKey
@@ -45,6 +45,7 @@ from lienthong.ledger.messages import EventRecord, event_leaf
 from lienthong.ledger.peers import PeerBook
 from lienthong.ledger.receipt_store import ReceiptStore
 from lienthong.ledger.records import Entry, EntryKind
+from lienthong.ledger.restored import clear_mark, is_restored
 from lienthong.ledger.search import LedgerIndex
 from lienthong.ledger.store import LedgerStore
 from lienthong.node.administration import Administration
@@ -59,6 +60,8 @@ from lienthong.node.peer_directory import PeerDirectory, directory_files
 from lienthong.node.services import offered
 from lienthong.node.state import StateFolder
 from lienthong.node.store import NodeStore
+from lienthong.node.trace import Tracer
+from lienthong.node.trace_exchange import TRACE_PATH, TraceExchange
 from lienthong.node.trust import Trust
 from lienthong.settings import Settings
 from lienthong.transport.client import Address, ConnectionPool, PoolLimits
@@ -158,9 +161,13 @@ class Node:
         """Take up what the ledger says, and find out whether the ledger itself was set back."""
         core = self.core
         partners = await self.agreements.partner_nodes()
-        lost = await find_lost_history(core, self.housekeeping.call, partners)
-        if lost:
+        await asyncio.to_thread(recall_heads, core, self.receipts)
+        restored = await asyncio.to_thread(is_restored, self.engine)
+        ask = self.housekeeping.call
+        lost = await find_lost_history(core, ask, partners, restored=restored)
+        if lost or restored:
             await open_new_epoch(core, lost)
+            await asyncio.to_thread(clear_mark, self.engine)
         if core.committer.epoch:
             opened = await asyncio.to_thread(self.store.opened, core.committer.epoch)
             core.not_before = opened + timedelta(seconds=self.settings.clock_skew_seconds)
@@ -217,7 +224,7 @@ class Node:
         )
         execution = Execution(self.core, self.services, self.book, self.threads)
         provider = ProviderEdge(self.core, execution, AnswerWriter(self.core), self.once)
-        self.consumer = ConsumerEdge(self.core, self.clients)
+        self.consumer = ClientEdge(self.core, self.clients)
         self.peer_edge = PeerEdge(
             self.core,
             provider,
@@ -225,6 +232,10 @@ class Node:
             lambda sender, document: self.agreements.receive(document, sender),
             directory_files(self.trust.mirror),
         )
+        self.traces = TraceExchange(
+            self.core, Tracer(self.identity.node, self.state.log, self.index, self.store)
+        )
+        self.peer_edge.offer("POST", TRACE_PATH, self.traces.answer)
         self.housekeeping = Housekeeping(self.core, self.index, self.receipts)
         self.trust.ask_peers = PeerDirectory(self.core).fetches
 
