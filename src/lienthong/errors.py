@@ -63,6 +63,16 @@ def _told(reason: object, language: str) -> str:
     return words if language == "en" else in_vietnamese(words)
 
 
+def _harmless(fact: str) -> str:
+    """A fact as it may stand in a line of a log and on a terminal; others may have written it."""
+    if fact.isprintable():
+        return fact
+    return "".join(
+        each if each.isprintable() else " " if each.isspace() else f"\\u{ord(each):04x}"
+        for each in fact
+    )
+
+
 class LienthongError(Exception):
     """Base of all errors that are shown to a person without a traceback."""
 
@@ -98,6 +108,7 @@ class LienthongError(Exception):
         facts = _Facts(self.facts)
         if "reason" in facts:
             facts["reason"] = _told(facts["reason"], language)
+        facts.update((name, _harmless(fact)) for name, fact in facts.items() if type(fact) is str)
         return text.format_map(facts)
 
     def message(self, language: str = "vi") -> str:

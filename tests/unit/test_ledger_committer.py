@@ -136,8 +136,9 @@ def test_what_waits_when_the_node_stops_is_still_written(tmp_path: Path) -> None
     assert check(node) == LARGEST_GROUP + 5
 
 
-def test_a_second_writer_at_the_same_place_is_refused(node: LedgerNode) -> None:
+def test_a_second_writer_at_the_same_place_is_refused(tmp_path: Path) -> None:
     """Two processes on one ledger would sign two histories: only the first is stored."""
+    node = LedgerNode.at(tmp_path)
 
     async def run() -> None:
         first, second = node.committer(), node.committer()

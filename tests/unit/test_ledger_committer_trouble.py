@@ -18,8 +18,9 @@ from sqlalchemy import text
 
 from lienthong.errors import LedgerUnavailable
 from lienthong.ledger.committer import EXIT_WRITE_IN_DOUBT
-from lienthong.ledger.records import Entry, Group
-from lienthong.ledger.store import LedgerStore, WriteInDoubt
+from lienthong.ledger.records import Entry, Step
+from lienthong.ledger.rows import WriteInDoubt
+from lienthong.ledger.store import LedgerStore
 from tests.fixtures.ledgers import LedgerNode, check, event, request_of, request_sent
 
 
@@ -147,8 +148,8 @@ def test_a_session_that_the_server_ended_is_opened_anew(postgresql_url: str) -> 
 class FailingDisk(LedgerStore):
     """The store of a disk whose sync fails: nobody knows what it holds."""
 
-    def append(self, group: Group) -> None:
-        super().append(group)
+    def append(self, step: Step) -> None:
+        super().append(step)
         raise WriteInDoubt("disk I/O error")
 
 
@@ -226,11 +227,16 @@ class CuttingProxy:
         while data := _receive(inner):
             if self.armed.is_set() and b"COMMIT" in data:
                 self.armed.clear()
+                inner.settimeout(0.2)
+                while rest := _receive(inner):  # the end of the same pipeline
+                    data += rest
                 inner.shutdown(socket.SHUT_RDWR)
                 if self._pass_commit_on:
                     outer.sendall(data)
                     outer.settimeout(30)
-                    _receive(outer)  # the reply that the node never sees
+                    reply = _receive(outer)  # that the node never sees
+                    while reply and b"COMMIT" not in reply:
+                        reply += _receive(outer)
                 break
             outer.sendall(data)
         with contextlib.suppress(OSError):

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from datetime import datetime
 from enum import IntEnum
 from functools import cached_property
+from typing import NamedTuple
 
 import msgspec
 
-from lienthong.ledger.merkle import build_levels, inclusion_path, path_in
+from lienthong.ledger.merkle import Frontier, build_levels, inclusion_path, path_in
 
 LARGEST_GROUP = 1024  # entries; bounds a transaction's size and its paths' length
 Subtree = Callable[[int, int, int], bytes]  # epoch, level, index → hash of a complete subtree
@@ -59,6 +60,47 @@ class Group(msgspec.Struct, frozen=True):
     @property
     def place(self) -> int:
         return place_of(self.epoch, self.position)
+
+
+class Edge(NamedTuple):
+    """The right edge of the node's tree: what the next group is added to."""
+
+    epoch: int
+    frontier: Frontier
+    time: datetime  # of the last group; the next one's is not earlier
+    head: str  # note of the last group; empty when there is none
+
+    @property
+    def place(self) -> int:
+        """Place of the next group."""
+        return place_of(self.epoch, self.frontier.size)
+
+
+class Claims(NamedTuple):
+    """What a group does to the register of request ids that a node's gateways share.
+
+    ``received``: (request id, leaf) that nobody may have had before; ``answered``: (request id,
+    index of the group's entry that is its answer).
+    """
+
+    received: tuple[tuple[str, bytes], ...] = ()
+    answered: tuple[tuple[str, int], ...] = ()
+
+
+NO_CLAIMS = Claims()
+
+
+class Step(NamedTuple):
+    """A group with what it makes of the tree's edge and of the register of request ids."""
+
+    group: Group
+    frontier: Frontier
+    claims: Claims = NO_CLAIMS
+
+    @property
+    def edge(self) -> Edge:
+        group = self.group
+        return Edge(group.epoch, self.frontier, group.time, group.head)
 
 
 class Located(msgspec.Struct, frozen=True):

@@ -1,58 +1,41 @@
 """The ledger on disk: appending groups durably, reading them back. SQLite or PostgreSQL.
 
-    store = LedgerStore(engine)
-    store.append(group)          # returns when the group is on disk, or raises
-    store.frontier(epoch)        # edge of the stored tree
-
-Hot statements are compiled once from the tables and run on the driver's own connection:
-SQLAlchemy's execution would cost more than the insert (docs/performance.md).
+store = LedgerStore(engine)
+store.append(step)           # returns when the group is on disk, or raises
+store.frontier(epoch)        # edge of the stored tree
 """
 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
 from sqlalchemy import Engine, delete, func, insert, select, update
-from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from lienthong.errors import LedgerCorrupt, LedgerUnavailable, RecordNotFound
 from lienthong.ledger import tables
-from lienthong.ledger.clock import from_milliseconds, milliseconds
+from lienthong.ledger.alone import LoneWriter
+from lienthong.ledger.clock import EPOCH_START, from_milliseconds, milliseconds
 from lienthong.ledger.database import reading, writing
 from lienthong.ledger.erasure import erased
+from lienthong.ledger.heads import parse_head
 from lienthong.ledger.merkle import HASH_BYTES, Frontier
 from lienthong.ledger.records import (
     POSITIONS_PER_EPOCH,
-    Entry,
+    Edge,
     EntryKind,
     Group,
     Located,
+    Step,
     place_of,
-    split_hashes,
 )
+from lienthong.ledger.rows import encode, read_group
+from lienthong.ledger.sequence import SequencedWriter
 
-LOOK_AGAIN_MS = 1000  # to wait for a transaction of ours that has not ended on the server
-RECONNECT_SECONDS = 5.0  # time to find out whether a commit whose reply was lost took place
 _PURGED = "purged"  # row of ledger_progress: bodies up to this place are gone
 GROUPS_PURGED_AT_ONCE = 100  # a longer transaction would hold up the writer of new groups
-# Errors of SQLite after which the statement was certainly rolled back: BUSY, LOCKED, READONLY,
-# FULL, CANTOPEN, CONSTRAINT. After any other (a failed fsync is an IOERR) it is in doubt.
-_NOTHING_WRITTEN = frozenset({5, 6, 8, 13, 14, 19})
-
-_encode = msgspec.msgpack.Encoder().encode
-_decode_entries = msgspec.msgpack.Decoder(tuple[Entry, ...]).decode
-_decode_bodies = msgspec.msgpack.Decoder(dict[int, bytes]).decode
-
-
-class WriteInDoubt(Exception):
-    """Nobody knows whether the last group is on disk: the process must end (not our error tree:
-    it never leaves this room)."""
 
 
 class LedgerStore:
@@ -60,119 +43,72 @@ class LedgerStore:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._sqlite = engine.dialect.name == "sqlite"
-        self._insert_group = _compiled(engine, tables.groups)
-        self._writer: Any = None
+        self.shared = engine.dialect.name != "sqlite"  # several gateways may write this ledger
+        self.writer = SequencedWriter(engine) if self.shared else LoneWriter(engine)
         self._erasing = threading.Lock()  # two erasures in one group must not undo each other
 
     # --- writing -----------------------------------------------------------------------
 
-    def append(self, group: Group) -> None:
-        """Put ``group`` on disk in one transaction.
+    def append(self, step: Step) -> None:
+        """Put a group on disk in one transaction.
 
-        Raises LedgerUnavailable (nothing written) or WriteInDoubt.
+        Raises LedgerUnavailable (nothing written), WriteInDoubt, or TurnLost (another gateway
+        wrote there first, which only a shared ledger has).
         """
-        try:
-            connection = self._writer_connection()
-            cursor = connection.cursor()
-        except Exception as error:
-            self.close()
-            raise LedgerUnavailable() from error
-        if self._sqlite:
-            self._insert_alone(cursor, group)
-            return
-        try:
-            cursor.execute(self._insert_group[0], _group_row(group))
-        except Exception as error:
-            self._give_up(connection)
-            raise LedgerUnavailable() from error
-        try:
-            connection.commit()
-        except Exception as error:
-            self._find_out(group, error)
+        self.writer.append(step)
 
-    def _insert_alone(self, cursor: Any, group: Group) -> None:
-        """One statement that is its own transaction: on disk, or not there, when it returns."""
-        sql, names = self._insert_group
-        row = _group_row(group)
-        try:
-            cursor.execute(sql, tuple([row[name] for name in names]))
-        except Exception as error:
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _NOTHING_WRITTEN:
-                raise LedgerUnavailable() from error
-            raise WriteInDoubt(str(error)) from error
+    def edge(self) -> Edge:
+        """What the next group is added to. Raises LedgerUnavailable, LedgerCorrupt."""
+        epoch = self.current_epoch()
+        if isinstance(self.writer, SequencedWriter):
+            return self._shared_edge(self.writer)
+        head = self.last_head(epoch)
+        time = parse_head(head).time if head else EPOCH_START
+        return Edge(epoch, self.frontier(epoch), time, head)
 
-    def _find_out(self, group: Group, error: Exception) -> None:
-        """After a lost reply to COMMIT: look whether the group is there."""
-        self.close()
-        deadline = time.monotonic() + RECONNECT_SECONDS
-        while time.monotonic() < deadline:
-            try:
-                taken = self._is_place_taken(group)
-                stored = self._head_at(group.place)
-            except LedgerUnavailable:
-                time.sleep(0.2)
-                continue
-            if taken and stored == group.head:
-                return
-            raise LedgerUnavailable() from error
-        raise WriteInDoubt(str(error)) from error
-
-    def _is_place_taken(self, group: Group) -> bool:
-        """Whether the group's place has a row; waits for a transaction that is still ending.
-
-        The lost commit may not have reached its end on the server. To insert the same key
-        again waits for it: a conflict if it took place, none if it was rolled back.
-        """
-        try:
-            with self._engine.connect() as connection, connection.begin() as attempt:
-                connection.exec_driver_sql(f"SET LOCAL lock_timeout TO {LOOK_AGAIN_MS}")
-                connection.execute(insert(tables.groups).values(_group_row(group)))
-                attempt.rollback()
-        except IntegrityError:
-            return True
-        except DBAPIError as error:
-            raise LedgerUnavailable() from error
-        return False
-
-    def _writer_connection(self) -> Any:
-        if self._writer is None:
-            pooled = self._engine.raw_connection()
-            self._writer = pooled.dbapi_connection
-            pooled.detach()  # it has a mode of its own and never goes back to the pool
-            if self._sqlite:
-                self._writer.isolation_level = None
-        return self._writer
-
-    def _give_up(self, connection: Any) -> None:
-        try:
-            connection.rollback()
-        except Exception:
-            self.close()
+    def _shared_edge(self, writer: SequencedWriter) -> Edge:
+        edge = writer.edge()
+        if edge is None or self.size(edge.epoch) > edge.frontier.size:  # not made by us
+            writer.mend_edge()
+            edge = writer.edge()
+        assert edge is not None
+        stored = Frontier.load(
+            lambda level, i: self.subtree(edge.epoch, level, i), edge.frontier.size
+        )
+        if stored.peaks != edge.frontier.peaks or self.size(edge.epoch) < edge.frontier.size:
+            raise LedgerCorrupt(reason="the tree's edge does not belong to the stored groups")
+        return edge
 
     def close(self) -> None:
         """Let go of the writer's connection; the next append opens another."""
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            with suppress(Exception):  # it is given up because it is broken
-                writer.close()
+        self.writer.close()
 
     # --- epochs and the tree -------------------------------------------------------------
 
     def current_epoch(self) -> int:
         """Number of the newest epoch; opens epoch 0 on first use."""
-        with writing(self._engine) as connection:
-            newest = connection.scalar(select(func.max(tables.epochs.c.epoch)))
-            if newest is None:
-                connection.execute(insert(tables.epochs).values(_epoch_row(0, "first")))
-                newest = 0
-        return int(newest)
+        newest = self._newest_epoch()
+        if newest is None:
+            try:
+                with writing(self._engine) as connection:
+                    connection.execute(insert(tables.epochs).values(_epoch_row(0, "first")))
+            except LedgerUnavailable:
+                if self._newest_epoch() is None:  # or another gateway was first
+                    raise
+        return newest or 0
 
-    def open_epoch(self, reason: str) -> int:
-        """Begin a new tree; the old ones stay as they are."""
+    def _newest_epoch(self) -> int | None:
+        with reading(self._engine) as connection:
+            newest: int | None = connection.scalar(select(func.max(tables.epochs.c.epoch)))
+        return newest
+
+    def open_epoch(self, reason: str, opened: datetime | None = None) -> int:
+        """Begin a new tree, as of ``opened`` (now); the old ones stay as they are."""
         epoch = self.current_epoch() + 1
         with writing(self._engine) as connection:
-            connection.execute(insert(tables.epochs).values(_epoch_row(epoch, reason)))
+            connection.execute(insert(tables.epochs).values(_epoch_row(epoch, reason, opened)))
+        if isinstance(self.writer, SequencedWriter):
+            self.writer.mend_edge()
         return epoch
 
     def opened(self, epoch: int) -> datetime:
@@ -348,50 +284,16 @@ class LedgerStore:
             entries = list(group.entries)
             entries[located.index] = erased(entry)
             kept = {i: body for i, body in group.bodies.items() if i != located.index}
-            self._rewrite(located.place, _encode(tuple(entries)), kept)
+            self._rewrite(located.place, encode(tuple(entries)), kept)
 
     def _rewrite(self, place: int, entries: bytes, kept: dict[int, bytes]) -> None:
-        row = {"entries": entries, "bodies": _encode(kept) if kept else None}
+        row = {"entries": entries, "bodies": encode(kept) if kept else None}
         with writing(self._engine) as connection:
             connection.execute(
                 update(tables.groups).where(tables.groups.c.place == place).values(row)
             )
 
 
-def _group_row(group: Group) -> dict[str, Any]:
-    return {
-        "place": group.place,
-        "time_ms": milliseconds(group.time),
-        "root": group.root,
-        "head": group.head,
-        "subtrees": b"".join(group.subtrees),
-        "entries": _encode(group.entries),
-        "bodies": _encode(group.bodies) if group.bodies else None,
-    }
-
-
-def _epoch_row(epoch: int, reason: str) -> dict[str, Any]:
-    return {"epoch": epoch, "opened_ms": milliseconds(datetime.now(UTC)), "reason": reason}
-
-
-def read_group(row: Any, kept: bytes | None) -> Group:
-    """A row as a group. Raises LedgerCorrupt."""
-    try:
-        return Group(
-            epoch=row.place // POSITIONS_PER_EPOCH,
-            position=row.place % POSITIONS_PER_EPOCH,
-            time=from_milliseconds(row.time_ms),
-            root=bytes(row.root),
-            head=row.head,
-            subtrees=tuple(split_hashes(bytes(row.subtrees))),
-            entries=_decode_entries(row.entries),
-            bodies=_decode_bodies(kept) if kept is not None else {},
-        )
-    except (msgspec.MsgspecError, TypeError, ValueError, OverflowError) as error:
-        raise LedgerCorrupt(reason=f"the group at {row.place} cannot be read") from error
-
-
-def _compiled(engine: Engine, table: Any) -> tuple[str, list[str]]:
-    """SQL of an insert for the driver, with the order of its positional parameters."""
-    statement = insert(table).compile(dialect=engine.dialect)
-    return str(statement), list(statement.positiontup or [])
+def _epoch_row(epoch: int, reason: str, opened: datetime | None = None) -> dict[str, Any]:
+    opened_ms = milliseconds(opened or datetime.now(UTC))
+    return {"epoch": epoch, "opened_ms": opened_ms, "reason": reason}

@@ -41,6 +41,33 @@ groups = Table(
 )
 # No index by time: places grow with time, and an index would be one more page in every commit.
 
+# The right edge of the node's tree, in one row: whoever writes the next group holds it (ADR 0010).
+# PostgreSQL only; a node on SQLite is one process, which keeps the edge in memory.
+edge = Table(
+    "ledger_edge",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("epoch", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("peaks", LargeBinary, nullable=False),  # complete subtrees, largest first
+    Column("time_ms", BigInteger, nullable=False),
+    Column("head", Text, nullable=False),
+    Column("fence", SmallInteger, nullable=False),  # NULL is refused: the writer was overtaken
+)
+
+# Request ids of the recent past, for all gateways of the node; PostgreSQL only.
+requests = Table(
+    "ledger_requests",
+    metadata,
+    Column("request_id", String(1024), primary_key=True),
+    Column("leaf", LargeBinary, nullable=False),  # of the entry that says it was received
+    Column("gateway", BigInteger, nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
+    Column("answer_place", BigInteger),
+    Column("answer_entry", Integer),
+)
+Index("ledger_requests_received", requests.c.received_ms)
+
 # The index for searching follows the groups; it can be dropped and built again from them.
 messages = Table(
     "ledger_messages",

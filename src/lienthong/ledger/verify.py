@@ -52,7 +52,8 @@ from lienthong.ledger.messages import (
 )
 from lienthong.ledger.proofs import ProofChecker, decode_proof
 from lienthong.ledger.records import POSITIONS_PER_EPOCH, Entry, EntryKind, Group
-from lienthong.ledger.store import LedgerStore, read_group
+from lienthong.ledger.rows import read_group
+from lienthong.ledger.store import LedgerStore
 
 MOST_PROBLEMS = 100  # a rewritten ledger has a problem in every group; the first ones tell enough
 
