@@ -39,6 +39,10 @@ ROOMS = {
     "contract": _Room("lienthong.contracts.commands", "app", "Hợp đồng dữ liệu · data contracts"),
     "ledger": _Room("lienthong.node.ledger_commands", "app", "Sổ nhật ký · the ledger"),
     "evidence": _Room("lienthong.node.ledger_commands", "evidence_app", "Bằng chứng · evidence"),
+    "backup": _Room("lienthong.node.backup_commands", "app", "Sao lưu nút · back a node up"),
+    "restore": _Room(
+        "lienthong.node.backup_commands", "restore_app", "Khôi phục nút · bring a node back"
+    ),
     "units": _Room("lienthong.units.commands", "app", "Đơn vị hành chính, mã cơ quan · units"),
 }
 

@@ -60,6 +60,14 @@ class ReceiptStore:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
+    def newest_heads(self, since_ms: int) -> list[str]:
+        """Heads under the last acknowledgements that came since then, the newest first."""
+        table = tables.receipts
+        query = select(table.c.receipt).where(table.c.time_ms >= since_ms)
+        with reading(self._engine) as connection:
+            rows = connection.scalars(query.order_by(table.c.id.desc()).limit(_ROWS_AT_ONCE)).all()
+        return [_decode(row).head for row in rows]
+
     def put(self, receipts: Iterable[GroupReceipt], now: datetime) -> None:
         """Keep receipts; of several for one answer the first counts."""
         rows = [

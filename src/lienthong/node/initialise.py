@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
@@ -35,7 +36,10 @@ from lienthong.errors import (
 )
 from lienthong.identity.certificates import certificate_key, read_chain
 from lienthong.identity.identifiers import MemberId, NodeId, SubsystemId
-from lienthong.identity.keys import Algorithm, PrivateKey
+from lienthong.identity.key_files import open_key
+from lienthong.identity.key_uri import KeyUri
+from lienthong.identity.keys import Algorithm, PrivateKey, SigningKey
+from lienthong.identity.token_access import TokenAccess
 from lienthong.ledger.index_key import KEY_BYTES
 from lienthong.node.state import HostedMember, HostedSubsystem, Identity, StateFolder
 from lienthong.settings import load_settings
@@ -50,8 +54,9 @@ def initialise(
     subsystems: Sequence[HostedSubsystem],
     root: bytes,
     settings: Mapping[str, str],
-    algorithm: Algorithm = Algorithm.ED25519,
+    algorithm: Algorithm | None = None,
     *,
+    token: KeyUri | None = None,
     member_key: PrivateKey | None = None,
     in_force: InForce = NOTHING_IN_FORCE,
 ) -> Identity:
@@ -69,13 +74,13 @@ def initialise(
         identity = _continued(state.read_identity(), identity)
     elif member_key is None and str(node.owner) in in_force.members:
         raise MemberKeyWanted(member=node.owner)
-    chosen = _settings_text(state.settings, settings)
+    chosen = settings_text(state.settings, settings)
     state.create()
     if chosen is not None:
         state.write(state.settings, chosen.encode())
     if member_key is not None:
         _bring_member_key(state.member_key(str(node.owner)), member_key)
-    _make_keys(state, node.owner, algorithm)
+    _make_keys(state, node.owner, algorithm, token)
     state.write(state.root, root, 0o644)
     state.write(state.identity, msgspec.json.format(msgspec.json.encode(identity)), 0o644)
     write_request(state, identity, in_force=in_force)
@@ -113,15 +118,16 @@ def write_request(
     Raises RequestInvalid, InvalidKey, InvalidCertificate (for another key than the node's).
     """
     node = identity.node_id
-    tls_key = PrivateKey.load(state.tls_key)
-    if certificate is not None and certificate_key(read_chain(certificate)[0]) != tls_key.public:
+    promote_member_key(state, identity, in_force)
+    keys = _keys_to_state(state, identity)
+    if certificate is not None and certificate_key(read_chain(certificate)[0]) != keys.tls.public:
         raise InvalidCertificate(name="--certificate", reason="it is for another key than tls.pem")
     previous = state.request.read_bytes() if state.request.exists() else None
     content = make_request(
         node,
-        PrivateKey.load(state.member_key(identity.owner.id)),
-        PrivateKey.load(state.signing_key),
-        tls_key,
+        keys.member,
+        keys.signing,
+        keys.tls,
         addresses=identity.addresses,
         member_name=identity.owner.name,
         node_name=identity.name,
@@ -131,6 +137,7 @@ def write_request(
         previous=previous,
         in_force=in_force,
         certificate=certificate,
+        old_member_key=keys.former_member,
     )
     if content != previous:
         state.write(state.request, content, 0o644)
@@ -165,7 +172,7 @@ def with_subsystems(identity: Identity, subsystems: Sequence[HostedSubsystem]) -
     return msgspec.structs.replace(identity, members=(owner, *identity.members[1:]))
 
 
-def _settings_text(file: Path, chosen: Mapping[str, str]) -> str | None:
+def settings_text(file: Path, chosen: Mapping[str, str]) -> str | None:
     """What ``node.toml`` is to hold: the settings chosen over those already there.
 
     None when it stays. Raises ConfigurationError leaves before anything is written.
@@ -219,17 +226,82 @@ def _continued(known: Identity, wanted: Identity) -> Identity:
 def _bring_member_key(path: Path, key: PrivateKey) -> None:
     if not path.exists():
         key.save(path)
-    elif PrivateKey.load(path).public != key.public:
+    elif open_key(path).public != key.public:
         raise NodeConflict(reason=f"{path} is another key")
 
 
-def _make_keys(state: StateFolder, owner: MemberId, algorithm: Algorithm) -> None:
-    for path, kind in (
-        (state.member_key(str(owner)), algorithm),
-        (state.signing_key, algorithm),
-        (state.tls_key, Algorithm.P256),  # browsers, Java and Windows refuse Ed25519 in TLS
-    ):
-        if not path.exists():
-            PrivateKey.generate(kind).save(path)
+def _make_keys(
+    state: StateFolder, owner: MemberId, algorithm: Algorithm | None, token: KeyUri | None
+) -> None:
+    for path, name in ((state.member_key(str(owner)), "member"), (state.signing_key, "signing")):
+        make_key_file(state, path, name, algorithm, token)
+    make_key_file(state, state.tls_key, "tls", Algorithm.P256)  # see certificates.py
     if not state.index_key.exists():
         state.write(state.index_key, os.urandom(KEY_BYTES))
+
+
+def make_key_file(
+    state: StateFolder,
+    path: Path,
+    name: str,
+    algorithm: Algorithm | None = None,
+    token: KeyUri | None = None,
+) -> None:
+    """Make a key unless its file is there: a PEM, or a key in a token and a file with its URI.
+
+    Without an ``algorithm`` it is Ed25519, or what the token has. Raises TokenError leaves.
+    """
+    if path.exists():
+        return
+    if token is None:
+        PrivateKey.generate(algorithm or Algorithm.ED25519).save(path)
+        return
+    # Only who uses a token loads the libraries for it.
+    from lienthong.identity.token_keys import make_key
+
+    uri = token.named(f"{token.label or 'lienthong'}-{path.stem}-{os.urandom(4).hex()}")
+    make_key(uri, access_of(state), algorithm)
+    state.write(path, f"{uri.text}\n".encode())
+
+
+def access_of(state: StateFolder) -> TokenAccess:
+    """How this node gets into tokens. Raises ConfigurationError leaves."""
+    return TokenAccess.of(load_settings(state.settings, os.environ))
+
+
+class _Keys(NamedTuple):
+    """The keys that a request names: the next ones, where they wait."""
+
+    member: SigningKey
+    former_member: SigningKey | None
+    signing: SigningKey
+    tls: PrivateKey
+
+
+def _keys_to_state(state: StateFolder, identity: Identity) -> _Keys:
+    access = access_of(state)
+    member = state.member_key(identity.owner.id)
+    is_changing = state.next_key(member).exists()
+    return _Keys(
+        open_key(_newest(state, member), access),
+        open_key(member, access) if is_changing else None,
+        open_key(_newest(state, state.signing_key), access),
+        PrivateKey.load(_newest(state, state.tls_key)),
+    )
+
+
+def _newest(state: StateFolder, path: Path) -> Path:
+    following = state.next_key(path)
+    return following if following.exists() else path
+
+
+def promote_member_key(state: StateFolder, identity: Identity, in_force: InForce) -> None:
+    """The directory has the member's next key: it takes the place of the former one."""
+    path = state.member_key(identity.owner.id)
+    following = state.next_key(path)
+    known = in_force.members.get(identity.owner.id)
+    if known is None or not following.exists():
+        return
+    key = open_key(following, access_of(state)).public.text
+    if any(item.key == key for item in known.statement.keys):
+        state.promote(following, path)

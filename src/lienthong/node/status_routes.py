@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -9,6 +10,8 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from lienthong import __version__
+from lienthong.ledger.heads import format_time
+from lienthong.ledger.restored import gaps
 from lienthong.node.health_checks import health_report
 
 if TYPE_CHECKING:
@@ -39,6 +42,11 @@ def status_routes(node: Node) -> APIRouter:
                 "expires": node.trust.view.expires.isoformat(),
                 "alarms": [str(alarm) for alarm in node.trust.mirror.alarms],
             },
+            "keys": {
+                "signing": node.keys.signing.public.key_id,
+                "in_token": node.keys.signing.is_remote,
+                "waiting": node.keys.pending(),
+            },
             "expiry": [each.facts(node.clock.now()) for each in node.expiry.items],
             "ledger": {
                 "epoch": node.core.committer.epoch,
@@ -47,6 +55,10 @@ def status_routes(node: Node) -> APIRouter:
                 "records_since_start": node.core.committer.entries_committed,
                 "head": node.core.committer.head_note,
             },
+            "gaps": [
+                {"epoch": gap.epoch, "opened": format_time(gap.opened), "reason": gap.reason}
+                for gap in await asyncio.to_thread(gaps, node.engine)
+            ],
             "peers": node.core.peers.origins(),
             "forks": node.core.peers.forks(),
             "in_flight": node.core.in_flight,

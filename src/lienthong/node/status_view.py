@@ -34,6 +34,9 @@ def show_status(status: dict[str, Any]) -> None:
             table.add_row(Text(f"  ! {word}", "red"), f"{each['kind']} {each['name']}: {left}")
     ledger = status["ledger"]
     table.add_row("Sổ · Ledger", f"{ledger['groups']} nhóm · groups")
+    for gap in status["gaps"]:
+        words = f"{vietnam_time(gap['opened'])}: {gap['reason']}"
+        table.add_row(Text("  ! khôi phục · restored", "red"), words)
     for fork in status["forks"]:
         table.add_row(Text("  ! hai lịch sử · fork", "red"), fork[0])
     table.add_row("Dịch vụ · Services", "\n".join(status["services"]) or "–")

@@ -15,8 +15,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Engine, inspect
+from sqlalchemy import Connection, Engine, create_engine, inspect
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import StaticPool
 
 from lienthong.errors import SchemaChangeFailed, SchemaTooNew, SchemaVersionUnknown
 from lienthong.events import log_event
@@ -133,3 +134,14 @@ def _alembic(connection: Connection) -> Config:
 def _escaped(path: Path) -> str:
     """A path as a value of Alembic's configuration, where % begins a reference."""
     return str(path).replace("%", "%%")
+
+
+@cache
+def tables_of(version: str) -> tuple[str, ...]:
+    """Names of the node's own tables at that version. Raises SchemaVersionUnknown."""
+    engine = create_engine("sqlite://", poolclass=StaticPool)
+    try:
+        migrate(engine, version)
+        return tuple(name for name in inspect(engine).get_table_names() if name != VERSION_TABLE)
+    finally:
+        engine.dispose()
