@@ -50,6 +50,7 @@ LARGEST_MANIFEST = 64 << 20  # a node with a million kept bodies has about 100 b
 LARGEST_HEADER = 1024
 LONGEST_NAME = 1024
 SHORTEST_PASSPHRASE = 12
+COST = (pwhash.argon2id.OPSLIMIT_MODERATE, pwhash.argon2id.MEMLIMIT_MODERATE)  # of Argon2id
 # A made-up header must not buy hours or all memory of the machine that reads it.
 MOST_OPERATIONS = 10
 MOST_MEMORY_BYTES = 1 << 30
@@ -146,10 +147,12 @@ def writing_backup(path: Path, passphrase: str | None) -> Iterator[BackupWriter]
 class BackupWriter:
     """Puts members into an open file."""
 
-    def __init__(self, file: IO[bytes], passphrase: str | None) -> None:
+    def __init__(
+        self, file: IO[bytes], passphrase: str | None, cost: tuple[int, int] = COST
+    ) -> None:
         self._file = file
         self.members: list[Member] = []
-        header, self._seal = _new_seal(passphrase)
+        header, self._seal = _new_seal(passphrase, cost)
         content = msgspec.json.encode(header)
         file.write(MAGIC + _LENGTH.pack(len(content)) + content)
 
@@ -174,13 +177,13 @@ class BackupWriter:
         self._file.write(_LENGTH.pack(len(sealed)) + sealed)
 
 
-def _new_seal(passphrase: str | None) -> tuple[Header, Seal]:
+def _new_seal(passphrase: str | None, cost: tuple[int, int]) -> tuple[Header, Seal]:
     if passphrase is None:
         return Header("none"), Unsealed()
     if len(passphrase) < SHORTEST_PASSPHRASE:
         raise PassphraseWanted(least=SHORTEST_PASSPHRASE)
     salt = utils.random(pwhash.argon2id.SALTBYTES)
-    parameters = (salt, pwhash.argon2id.OPSLIMIT_MODERATE, pwhash.argon2id.MEMLIMIT_MODERATE)
+    parameters = (salt, *cost)
     seal = SecretStream(_key(passphrase, *parameters), _beginning(*parameters))
     return Header("secretstream", *parameters, seal.stream), seal
 
@@ -306,6 +309,8 @@ def is_sealed(path: Path) -> bool:
 
 def _known_seal(header: Header, passphrase: str | None, path: Path) -> Seal:
     if header.sealing == "none":
+        if header != Header("none"):
+            raise BackupDamaged(reason="header")
         return Unsealed()
     if passphrase is None:
         raise BackupLocked(path=path)
