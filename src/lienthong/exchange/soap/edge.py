@@ -32,8 +32,6 @@ from lienthong.exchange.soap.names import (
     MULTIPART,
     PATH,
     TEXT_XML,
-    TYPE_HEADER,
-    TYPE_SOAP,
     XOP_XML,
 )
 from lienthong.exchange.soap.request_hash import request_hash
@@ -156,7 +154,6 @@ class SoapEdge:
         target = ServiceTarget(said.service, PATH, "", code if code in METASERVICES else None)
         purpose = http.header("lienthong-purpose")
         headers = [pair for pair in http.headers if pair[0] in _KEPT]
-        headers.append((TYPE_HEADER, TYPE_SOAP))
         if said.party:
             headers.append(("x-road-represented-party", said.party))
         asked = HttpRequest(METHOD, PATH, headers, http.body, http.connection)

@@ -32,9 +32,10 @@ from lienthong.exchange.soap.metaservices import (
     wsdl_answer,
 )
 from lienthong.exchange.soap.multipart import SoapPart, soap_part
-from lienthong.exchange.soap.names import METHOD, PATH, TYPE_HEADER, TYPE_SOAP
+from lienthong.exchange.soap.names import METHOD, PATH
 from lienthong.exchange.soap.request_hash import replaced, request_hash, with_request_hash
 from lienthong.exchange.soap.service import SoapService, SoapVersion, check_action
+from lienthong.exchange.xroad.headers import SOAP_MARK
 from lienthong.exchange.xroad.paths import ALLOWED_METHODS, GET_WSDL, LIST_METHODS
 from lienthong.ledger.messages import Request
 from lienthong.transport.messages import Body, Headers, Response
@@ -55,7 +56,7 @@ def speaks_soap(request: Request) -> bool:
     """Whether a message carries a SOAP call; one of REST cannot have this header."""
     if request.method != METHOD or request.path != PATH:
         return False
-    return (TYPE_HEADER, TYPE_SOAP) in request.headers
+    return SOAP_MARK in request.headers
 
 
 def check_protocol(service: Service | None, request: Request) -> None:

@@ -54,6 +54,7 @@ class SoapHeaders:
             security_server=self.security_server,
             represented_party=self.represented_party,
             purpose=purpose,
+            soap=True,
         )
 
     @property

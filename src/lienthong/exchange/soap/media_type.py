@@ -12,8 +12,9 @@ from typing import NamedTuple
 from lienthong.errors import SoapContentType
 
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_UNQUOTED = r"[^\s;,\"\\]+"  # more than a token: some programs write type=text/xml
 _TYPE = re.compile(rf"\s*({_WORD}/{_WORD})\s*")
-_PARAMETER = re.compile(rf'\s*({_WORD})\s*=\s*("(?:[^"\\]|\\.)*"|{_WORD})\s*')
+_PARAMETER = re.compile(rf'\s*({_WORD})\s*=\s*("(?:[^"\\]|\\.)*"|{_UNQUOTED})\s*')
 _ESCAPED = re.compile(r"\\(.)")
 LONGEST = 1000  # characters of a header; bounds what is kept of it
 

@@ -12,6 +12,5 @@ TEXT_XML = "text/xml"
 XOP_XML = "application/xop+xml"
 MULTIPART = "multipart/related"
 
-# How a message of this interface stands in a message between nodes (docs/protocols/0004).
+# The request line of every SOAP call in a message between nodes (docs/protocols/0004-soap.md).
 METHOD, PATH = "POST", "/"
-TYPE_HEADER, TYPE_SOAP = "x-road-message-type", "SOAP"
