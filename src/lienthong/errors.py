@@ -1257,6 +1257,14 @@ class NodeReported(NodeError, code="node.remote"):
         return str(self.facts.get("remedy_en" if language == "en" else "remedy", ""))
 
 
+class CountersInvalid(NodeError, code="node.counters_invalid", status=502):
+    """What a node gave as its counters of an hour is not what it signed, or not of that hour."""
+
+
+class CountersMissing(NodeError, code="node.counters_missing", status=404):
+    """A node has no counters of an hour."""
+
+
 class NothingTraced(NodeError, code="node.nothing_traced", status=404):
     """No log and no ledger within reach knows the id that was to be followed."""
 

@@ -98,7 +98,7 @@ _OWN_FIELDS = frozenset(
 logger = logging.getLogger("lienthong.exchange.consumer")
 
 
-class _Call(NamedTuple):
+class Call(NamedTuple):
     """One request of a client system, read and checked."""
 
     http: HttpRequest
@@ -176,7 +176,7 @@ class ConsumerEdge:
         target = parse_service_target(request.target)
         check_method(request.method, target.metaservice)
         xroad = XRoadHeaders.read(request.headers, view.instance)
-        call = _Call(request, target, xroad, view)
+        call = Call(request, target, xroad, view)
         # (2)
         self._clients.check(str(xroad.client), request.connection)
         # (3) – (8)
@@ -208,14 +208,14 @@ class ConsumerEdge:
             self._answering.add(answer.service)
         return answer.service if answer.service in self._answering else "unknown"
 
-    async def _request_hash(self, call: _Call, request_id: str) -> str:
+    async def _request_hash(self, call: Call, request_id: str) -> str:
         headers = request_headers(call.http.headers, call.xroad, request_id)
         part = request_header_part(call.http.method, call.http.target, headers)
         if call.http.body.path is None:
             return request_hash(part, call.http.body)
         return await asyncio.to_thread(request_hash, part, call.http.body)  # up to 1 GiB
 
-    async def _exchange(self, call: _Call) -> tuple[_Sent, Signed, HttpResponse]:
+    async def _exchange(self, call: Call) -> tuple[_Sent, Signed, HttpResponse]:
         """Try the provider's nodes in turn until one could be connected to."""
         failure: LienthongError | None = None
         tried = ""
@@ -244,7 +244,7 @@ class ConsumerEdge:
         service = str(call.target.service)
         raise NodeUnreachable(service=service, request_id=tried) from failure
 
-    def _nodes(self, call: _Call) -> tuple[str, ...]:
+    def _nodes(self, call: Call) -> tuple[str, ...]:
         # (3)
         provider = _owner(str(call.target.service))
         wanted = call.xroad.security_server
@@ -258,7 +258,7 @@ class ConsumerEdge:
                 raise WrongSecurityServer(node=str(wanted), service=str(call.target.service))
         return nodes
 
-    async def _log_request(self, call: _Call, node: str) -> _Sent:
+    async def _log_request(self, call: Call, node: str) -> _Sent:
         # (4)
         core, xroad, http = self._core, call.xroad, call.http
         path = call.target.path
@@ -301,7 +301,7 @@ class ConsumerEdge:
         headers = message_headers(json, committed.proof_json())
         return _Sent(message, leaf, HttpRequest("POST", MESSAGE_PATH, headers, http.body))
 
-    async def _send(self, call: _Call, sent: _Sent, node: str) -> HttpResponse:
+    async def _send(self, call: Call, sent: _Sent, node: str) -> HttpResponse:
         # (6) The same signed message each time: the provider's node knows its id.
         core = self._core
         address = core.address_of(node, call.view)
@@ -338,7 +338,7 @@ class ConsumerEdge:
             await asyncio.sleep(pause)
         raise AnswerInDoubt(request_id=sent.message.request_id) from failure
 
-    async def _take_answer(self, call: _Call, sent: _Sent, response: HttpResponse) -> Signed:
+    async def _take_answer(self, call: Call, sent: _Sent, response: HttpResponse) -> Signed:
         # (7)
         core, message, view = self._core, sent.message, self._core.directory.view
         if response.connection is None:

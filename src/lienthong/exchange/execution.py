@@ -17,11 +17,12 @@ from typing import NamedTuple
 
 from lienthong.agreements.book import AgreementBook, Decision, Question
 from lienthong.agreements.paths import encode_path, normalise_path
-from lienthong.errors import DescriptionMissing, LienthongError
+from lienthong.errors import DescriptionMissing, LienthongError, ServiceProtocolMismatch
 from lienthong.exchange.answers import Outcome, fault_outcome
 from lienthong.exchange.core import Core
 from lienthong.exchange.reports import report_refusal
 from lienthong.exchange.services import BodyLogging, Service, ServiceRegistry
+from lienthong.exchange.soap.execution import SoapExecution, check_protocol, speaks_soap
 from lienthong.exchange.xroad.faults import Fault, Place, language_of
 from lienthong.exchange.xroad.headers import service_headers
 from lienthong.exchange.xroad.metaservices import (
@@ -34,6 +35,7 @@ from lienthong.exchange.xroad.metaservices import (
 from lienthong.exchange.xroad.paths import (
     ALLOWED_METHODS,
     GET_OPENAPI,
+    GET_WSDL,
     METASERVICES,
 )
 from lienthong.ledger.messages import Request
@@ -74,6 +76,7 @@ class Execution:
         self._services = services
         self._book = book
         self._threads = threads
+        self._soap = SoapExecution(core, services, book)
 
     def decide(self, request: Request, http: HttpRequest) -> Permit:
         """May this be executed, and what does the ledger keep of it? Counts rate and quota."""
@@ -96,6 +99,7 @@ class Execution:
     def _permit(self, permit: Permit, request: Request, http: HttpRequest) -> Permit:
         service = self._services.find(request.service)
         path = normalise_path(request.path)
+        check_protocol(service, request)
         if service.data is None:
             decision = self._check(request, path, None, 1)
             return permit._replace(service=service, path=path, decision=decision)
@@ -118,7 +122,7 @@ class Execution:
             return self._refusal(request, permit.refusal)
         try:
             if permit.service is None:
-                return self._metaservice(request)
+                return await self._metaservice(request, http)
             return await self._ask(permit, permit.service, request, http)
         except LienthongError as error:
             return self._refusal(request, error)
@@ -137,6 +141,9 @@ class Execution:
                 self._threads, service.data.answer, permit.query, decision.granted
             )
             return _answered(decision, status, JSON_HEADERS, Body.of(content))
+        if service.soap is not None:
+            answer = await self._soap.ask(service.soap, service, request, http)
+            return _answered(decision, answer.status, answer.headers, answer.body)
         assert service.relay is not None
         response = await service.relay.send(
             request.method,
@@ -169,12 +176,20 @@ class Execution:
             raise decision.error
         return decision
 
-    def _metaservice(self, request: Request) -> Outcome:
-        """listMethods, allowedMethods, getOpenAPI: no agreement needed, no personal data."""
+    async def _metaservice(self, request: Request, http: HttpRequest) -> Outcome:
+        """listMethods, getOpenAPI and the like: no agreement needed, no personal data."""
+        if speaks_soap(request):
+            return _metadata(await self._soap.metaservice(request, http))
         subsystem, _, code = request.service.rpartition("/")
+        if code == GET_WSDL:
+            raise ServiceProtocolMismatch(service=request.service, protocol="SOAP")
         if code == GET_OPENAPI:
             return _metadata(self._openapi(subsystem, request.query))
-        services = [each for each in self._services.of_subsystem(subsystem) if each.enabled]
+        services = [
+            each
+            for each in self._services.of_subsystem(subsystem)
+            if each.enabled and each.soap is None
+        ]
         if code == ALLOWED_METHODS:
             allowed = (self._allowed(request.client, each) for each in services)
             return _metadata(methods_response([each for each in allowed if each.endpoints]))

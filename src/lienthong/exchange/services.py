@@ -1,4 +1,4 @@
-"""The services that this node offers, ready to answer: contract services and relays."""
+"""The services that this node offers, ready to answer: contract services, relays, SOAP services."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from lienthong.errors import ServiceDisabled, UnknownService
+from lienthong.exchange.soap.service import SoapService
 from lienthong.exchange.xroad.metaservices import Endpoint, ServiceDescription, ServiceType
 from lienthong.identity.identifiers import ServiceId
 from lienthong.sources.data_service import DataService
@@ -17,7 +18,7 @@ BodyLogging = Literal["full", "metadata", "none"]
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One service. Exactly one of ``data`` and ``relay`` is set, neither before it is opened.
+    """One service. One of ``data``, ``relay``, ``soap`` is set, none before it is opened.
 
     ``bodies`` says what the ledger keeps: ``full`` the bodies, ``metadata`` everything but
     them, ``none`` in addition no headers, user or query in clear (their commitments stay).
@@ -26,6 +27,7 @@ class Service:
     id: str
     data: DataService | None = None
     relay: Relay | None = None
+    soap: SoapService | None = None
     enabled: bool = True
     notice: str = ""
     bodies: BodyLogging = "full"
@@ -37,7 +39,7 @@ class Service:
 
     @property
     def opened(self) -> bool:
-        return self.data is not None or self.relay is not None
+        return self.data is not None or self.relay is not None or self.soap is not None
 
     @property
     def description(self) -> ServiceDescription:

@@ -25,6 +25,7 @@ from lienthong.exchange.clients import ConnectionType
 from lienthong.exchange.services import Service
 from lienthong.identity.certificates import fingerprint, read_chain
 from lienthong.node.services import close_service, open_service
+from lienthong.node.sharing import SERVICES
 from lienthong.node.store import ClientDefinition, ServiceDefinition
 
 if TYPE_CHECKING:
@@ -65,13 +66,7 @@ class Administration:
                 try:
                     self._node.services.put(await self._open(definition))
                 except LienthongError as error:
-                    log_event(
-                        logger,
-                        logging.ERROR,
-                        "service.not_opened",
-                        id=definition.id,
-                        reason=str(error),
-                    )
+                    _tell_not_opened(definition, error)
 
     async def add_service(self, definition: ServiceDefinition) -> Service:
         """Open, store and offer a service; replaces one of the same id.
@@ -83,7 +78,59 @@ class Administration:
             service = await self._open(definition)
             await asyncio.to_thread(self._node.node_store.put_service, definition)
             self._put(definition, service)
+        await self._node.gateways.tell(SERVICES)
         return service
+
+    async def add_soap(self, definitions: list[ServiceDefinition]) -> list[ServiceDefinition]:
+        """Offer SOAP services; versions that a service of the same id has already stay.
+
+        Raises what ``add_service`` raises.
+        """
+        added = []
+        for definition in definitions:
+            former = self._definitions.get(definition.id)
+            if former is not None and former.kind == "soap":
+                new = {each.version for each in definition.soap}
+                kept = tuple(each for each in former.soap if each.version not in new)
+                definition = msgspec.structs.replace(definition, soap=(*kept, *definition.soap))
+            await self.add_service(definition)
+            added.append(definition)
+        return added
+
+    async def follow(self) -> None:
+        """Take up what another gateway of this node has changed."""
+        store = self._node.node_store
+        async with self._lock:
+            self._follow_clients(await asyncio.to_thread(store.clients))
+            stored = {each.id: each for each in await asyncio.to_thread(store.services)}
+            for service_id in self._definitions.keys() - stored.keys():
+                self._drop(service_id)
+            for definition in stored.values():
+                if self._definitions.get(definition.id) != definition:
+                    self._put(definition, await self._opened_or_away(definition))
+
+    def _follow_clients(self, stored: list[ClientDefinition]) -> None:
+        for subsystem in self._clients.keys() - {each.subsystem for each in stored}:
+            del self._clients[subsystem]
+            self._node.clients.remove(subsystem)
+        for client in stored:
+            if self._clients.get(client.subsystem) != client:
+                self._clients[client.subsystem] = client
+                self._node.clients.put(client.system)
+                for pem in client.certificates:
+                    self._node.listeners.trust_client(pem)
+
+    async def _opened_or_away(self, definition: ServiceDefinition) -> Service:
+        try:
+            return await self._open(definition)
+        except LienthongError as error:
+            _tell_not_opened(definition, error)
+            return Service(definition.id, enabled=False, notice=AWAY)
+
+    def _drop(self, service_id: str) -> None:
+        close_service(self._node.services.get(service_id))
+        self._node.services.remove(service_id)
+        self._definitions.pop(service_id, None)
 
     def close(self) -> None:
         """Let go of all sources: the node has stopped."""
@@ -96,9 +143,8 @@ class Administration:
         self.definition(service_id)
         async with self._lock:
             await asyncio.to_thread(self._node.node_store.remove_service, service_id)
-            close_service(self._node.services.get(service_id))
-            self._node.services.remove(service_id)
-            self._definitions.pop(service_id, None)
+            self._drop(service_id)
+        await self._node.gateways.tell(SERVICES)
 
     async def enable_service(self, service_id: str, *, enabled: bool, notice: str) -> None:
         """Switch a service on or off; callers of one that is off are told ``notice``."""
@@ -118,7 +164,7 @@ class Administration:
         """A relay's own class; a contract service's is that of its most closed field."""
         service = self._node.services.get(definition.id)
         if service is None or service.data is None:
-            return definition.classification if definition.kind == "relay" else ""
+            return definition.classification if definition.kind != "contract" else ""
         return highest(field.classification for field in service.data.contract.fields.values())
 
     def services(self) -> list[ServiceDefinition]:
@@ -141,6 +187,7 @@ class Administration:
             self._node.clients.put(definition.system)
             for pem in certificates:
                 self._node.listeners.trust_client(pem)
+        await self._node.gateways.tell(SERVICES)
         return definition
 
     async def remove_client(self, subsystem: str) -> None:
@@ -151,6 +198,7 @@ class Administration:
             await asyncio.to_thread(self._node.node_store.remove_client, subsystem)
             del self._clients[subsystem]
             self._node.clients.remove(subsystem)
+        await self._node.gateways.tell(SERVICES)
 
     def clients(self) -> list[ClientDefinition]:
         return [each for _, each in sorted(self._clients.items())]
@@ -179,3 +227,7 @@ class Administration:
     def _check_hosted(self, subsystem: str) -> None:
         if not self._node.identity.hosts(subsystem):
             raise SubsystemNotHosted(subsystem=subsystem, node=self._node.identity.node)
+
+
+def _tell_not_opened(definition: ServiceDefinition, error: LienthongError) -> None:
+    log_event(logger, logging.ERROR, "service.not_opened", id=definition.id, reason=str(error))

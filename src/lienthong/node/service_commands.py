@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from lienthong.errors import OneOptionWanted
+from lienthong.errors import OneOptionWanted, OptionInvalid
 from lienthong.given_paths import read_given_text
 from lienthong.identity.identifiers import ServiceId, SubsystemId
 from lienthong.node.admin_client import call
@@ -42,7 +42,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="In JSON. Print JSON.")]
 def add(
     state: State,
     subsystem: Subsystem,
-    code: Code,
+    code: Annotated[
+        str, typer.Option(help="Mã dịch vụ. Service code; with --wsdl: only this operation.")
+    ] = "",
     contract: Annotated[
         Path | None, typer.Option(help="Hợp đồng dữ liệu ODCS. ODCS contract file.")
     ] = None,
@@ -54,6 +56,10 @@ def add(
         ),
     ] = "",
     relay: Annotated[str, typer.Option(help="Dịch vụ HTTP có sẵn. Existing HTTP service.")] = "",
+    soap: Annotated[str, typer.Option(help="Dịch vụ SOAP có sẵn. Existing SOAP service.")] = "",
+    wsdl: Annotated[
+        Path | None, typer.Option(help="WSDL của dịch vụ SOAP. WSDL of the SOAP service.")
+    ] = None,
     classification: Annotated[
         str, typer.Option(help="Phân loại: public, internal, personal, sensitive.")
     ] = "internal",
@@ -83,9 +89,29 @@ def add(
 
     lienthong service add STATE --subsystem benhvien --code hoat-dong
     --relay http://127.0.0.1:9000/api --classification internal
+
+    lienthong service add STATE --subsystem hotich --soap http://127.0.0.1:9000/ws
+    --wsdl hotich.wsdl
     """
-    if (contract is None) == (not relay):
-        raise OneOptionWanted(options="--contract (+ --source), --relay")
+    if [contract is not None, bool(relay), bool(soap)].count(True) != 1:
+        raise OneOptionWanted(options="--contract (+ --source), --relay, --soap (+ --wsdl)")
+    if bool(soap) != (wsdl is not None):
+        raise OptionInvalid(option="--wsdl", value=wsdl or "", wanted="--soap URL --wsdl FILE")
+    if wsdl is not None:
+        body = {
+            "subsystem": _subsystem(state, subsystem),
+            "code": code,
+            "url": soap,
+            "wsdl": read_given_text(wsdl),
+            "verify_tls": not insecure_tls,
+            "classification": classification,
+            "bodies": bodies,
+            "timeout_seconds": timeout,
+        }
+        _show_all(call(state, "POST", "/services/soap", body), as_json)
+        return
+    if not code:
+        raise OptionInvalid(option="--code", value="", wanted="--code CODE")
     body = {
         "id": _service(state, subsystem, code),
         "kind": "relay" if relay else "contract",
@@ -226,6 +252,14 @@ def _subsystem(state: Path, name: str) -> str:
 def _service(state: Path, subsystem: str, code: str) -> str:
     """Raises InvalidIdentifier, also for a code with a slash, which would be another service."""
     return str(ServiceId(*(*_subsystem(state, subsystem).split("/"), code)))
+
+
+def _show_all(found: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(found, ensure_ascii=False))
+        return
+    for each in found:
+        _show(each, as_json=False)
 
 
 def _show(found: dict[str, Any], as_json: bool) -> None:

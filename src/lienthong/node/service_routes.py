@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from lienthong.errors import RequestMalformed
 from lienthong.exchange.clients import ConnectionType
 from lienthong.node.administration import Administration
+from lienthong.node.services import soap_definitions
 from lienthong.node.store import ServiceDefinition
 
 
@@ -30,6 +31,19 @@ class ServiceBody(BaseModel):
     timeout_seconds: float = Field(default=60.0, gt=0, le=3600)
     enabled: bool = True
     notice: str = Field(default="", max_length=500)
+
+
+class SoapBody(BaseModel):
+    """SOAP services to be added from a WSDL; without ``code`` all of its operations."""
+
+    subsystem: str = Field(max_length=600)
+    code: str = Field(default="", max_length=100)
+    url: str = Field(min_length=1, max_length=2000)
+    wsdl: str = Field(min_length=1)
+    verify_tls: bool = True
+    classification: Literal["public", "internal", "personal", "sensitive"] = "internal"
+    bodies: Literal["full", "metadata", "none"] = "full"
+    timeout_seconds: float = Field(default=60.0, gt=0, le=3600)
 
 
 class Switch(BaseModel):
@@ -74,6 +88,19 @@ def service_routes(administration: Administration) -> APIRouter:
         await administration.add_service(definition)
         return shown(definition)
 
+    @router.post("/services/soap")
+    async def add_soap(body: SoapBody) -> list[dict[str, Any]]:
+        template = ServiceDefinition(
+            id=body.subsystem,
+            kind="soap",
+            verify_tls=body.verify_tls,
+            classification=body.classification,
+            bodies=body.bodies,
+            timeout_seconds=body.timeout_seconds,
+        )
+        wanted = soap_definitions(template, body.subsystem, body.code, body.url, body.wsdl)
+        return [shown(each) for each in await administration.add_soap(wanted)]
+
     @router.post("/services/remove")
     async def remove(body: Named) -> dict[str, str]:
         await administration.remove_service(body.id)
@@ -111,5 +138,6 @@ def shown_service(definition: ServiceDefinition, classification: str) -> dict[st
     shown["source"] = definition.source.partition("://")[0]
     shown["contract"] = bool(definition.contract)
     shown["openapi"] = bool(definition.openapi)
+    shown["soap"] = [{"version": each.version, "url": each.url} for each in definition.soap]
     shown["classification"] = classification
     return shown

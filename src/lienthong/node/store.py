@@ -26,15 +26,24 @@ clients = Table(
 )
 
 
+class SoapVersionDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One version of a SOAP service: where it is, and its WSDL (the file itself)."""
+
+    version: str
+    url: str
+    wsdl: str
+
+
 class ServiceDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A service as its administrator described it.
 
     A contract service has ``contract`` (the ODCS file itself) and ``source`` (its address, a
-    secret where it holds a password); a relay has ``relay`` (the base address).
+    secret where it holds a password); a relay has ``relay`` (the base address); a SOAP service
+    has its versions in ``soap``.
     """
 
     id: str
-    kind: Literal["contract", "relay"]
+    kind: Literal["contract", "relay", "soap"]
     contract: str = ""
     source: str = ""
     relay: str = ""
@@ -46,6 +55,7 @@ class ServiceDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     timeout_seconds: float = 60.0
     enabled: bool = True
     notice: str = ""
+    soap: tuple[SoapVersionDefinition, ...] = ()
 
 
 class ClientDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -84,6 +94,10 @@ class NodeStore:
 
     def remove_client(self, subsystem: str) -> None:
         self._remove(clients, clients.c.subsystem, subsystem)
+
+    def fingerprint(self) -> int:
+        """Another one when something was changed, by whomever."""
+        return hash((tuple(sorted(self._all(services))), tuple(sorted(self._all(clients)))))
 
     def _all(self, table: Table) -> list[bytes]:
         with self._engine.connect() as connection:

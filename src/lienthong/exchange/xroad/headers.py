@@ -39,12 +39,14 @@ SKIPPED_HEADERS = frozenset(
         "user-agent",
     }
 )
+SOAP_MARK = ("x-road-message-type", "SOAP")  # no client can send it over REST
 # The consumer's node writes these itself; a client may not choose its request id or hash.
 _FAULT_HEADERS = {"lienthong-error", "x-road-error"}
 _NEVER_FROM_A_CLIENT = (
     SKIPPED_HEADERS
     | _FAULT_HEADERS
     | {
+        SOAP_MARK[0],
         "x-road-request-hash",
         "x-road-request-id",
     }
@@ -91,6 +93,7 @@ class XRoadHeaders(msgspec.Struct, frozen=True):
     security_server: NodeId | None = None
     represented_party: RepresentedParty | None = None
     purpose: str | None = None
+    soap: bool = False  # it came in an envelope: soap/headers.py
 
     @classmethod
     def read(cls, headers: Iterable[tuple[str, str]], instance: str) -> XRoadHeaders:
@@ -166,6 +169,8 @@ def request_headers(headers: Headers, xroad: XRoadHeaders, request_id: str) -> H
     passed.append(("x-road-request-id", request_id))
     if xroad.id_generated:
         passed.append(("x-road-id", xroad.id))
+    if xroad.soap:
+        passed.append(SOAP_MARK)
     return passed
 
 

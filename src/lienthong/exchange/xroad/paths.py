@@ -28,10 +28,10 @@ LIST_CLIENTS = "/listClients"
 LIST_METHODS = "listMethods"
 ALLOWED_METHODS = "allowedMethods"
 GET_OPENAPI = "getOpenAPI"
-METASERVICES = frozenset({LIST_METHODS, ALLOWED_METHODS, GET_OPENAPI})
-# X-Road reserves these since 7.7.0 (XRDDEV-599), those of SOAP among them.
+GET_WSDL = "getWsdl"  # over SOAP only
+METASERVICES = frozenset({LIST_METHODS, ALLOWED_METHODS, GET_OPENAPI, GET_WSDL})
+# X-Road reserves these since 7.7.0 (XRDDEV-599).
 RESERVED_SERVICE_CODES = METASERVICES | {
-    "getWsdl",
     "getSecurityServerHealthData",
     "getSecurityServerMetrics",
     "getSecurityServerOperationalData",
