@@ -16,8 +16,11 @@ import msgspec
 
 from lienthong.errors import InvalidIdentifier
 
-# X-Road's security server forbids these in identifiers (SpringFirewallValidationRules).
-_FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f%:;/\\\\\u200b\ufeff]")
+# X-Road's security server forbids these in identifiers (SpringFirewallValidationRules); then
+# Unicode's line separators and changes of direction, which make a name look like another.
+_FORBIDDEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f%:;/\\\\\u200b\ufeff\u200e\u200f\u2028-\u202e\u2066-\u2069]"
+)
 LONGEST_PART = 100  # characters; keeps hostile identifiers out of indexes and logs
 
 
