@@ -43,6 +43,10 @@ ROOMS = {
     "restore": _Room(
         "lienthong.node.backup_commands", "restore_app", "Khôi phục nút · bring a node back"
     ),
+    "network": _Room(
+        "lienthong.node.counters.network_commands", "app", "Toàn mạng · the whole network"
+    ),
+    "token": _Room("lienthong.identity.token_commands", "app", "Thiết bị giữ khóa · tokens"),
     "units": _Room("lienthong.units.commands", "app", "Đơn vị hành chính, mã cơ quan · units"),
 }
 

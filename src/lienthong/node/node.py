@@ -26,6 +26,7 @@ from lienthong.exchange.bodies import BodyKeeper
 from lienthong.exchange.client_edge import ClientEdge
 from lienthong.exchange.clients import ClientRegistry
 from lienthong.exchange.core import Core
+from lienthong.exchange.elsewhere import Elsewhere
 from lienthong.exchange.execution import Execution
 from lienthong.exchange.housekeeping import Housekeeping, run_for_ever
 from lienthong.exchange.once import OnceRegister
@@ -36,7 +37,6 @@ from lienthong.exchange.recovery import restore_register
 from lienthong.exchange.restoration import find_lost_history, open_new_epoch, recall_heads
 from lienthong.exchange.services import ServiceRegistry
 from lienthong.exchange.wire import LARGEST_HEAD_BYTES, encode_json
-from lienthong.identity.keys import PrivateKey
 from lienthong.ledger.clock import Clock
 from lienthong.ledger.committer import Committer
 from lienthong.ledger.database import open_database
@@ -45,12 +45,26 @@ from lienthong.ledger.messages import EventRecord, event_leaf
 from lienthong.ledger.peers import PeerBook
 from lienthong.ledger.receipt_store import ReceiptStore
 from lienthong.ledger.records import Entry, EntryKind
+from lienthong.ledger.requests import RequestBook
 from lienthong.ledger.restored import clear_mark, is_restored
 from lienthong.ledger.search import LedgerIndex
+from lienthong.ledger.sequence import SequencedWriter
 from lienthong.ledger.store import LedgerStore
 from lienthong.node.administration import Administration
+from lienthong.node.anchoring import Anchoring
+from lienthong.node.counters.keeper import (
+    COUNTERS_PATH,
+    PUBLISH_SECONDS,
+    SAVE_SECONDS,
+    CounterKeeper,
+    Refusals,
+)
+from lienthong.node.counters.store import CounterStore
 from lienthong.node.expiry import CHECK_SECONDS, Expiring, ExpiryWatch, expiring
-from lienthong.node.leader import AlwaysLeading, Leader
+from lienthong.node.gateways import EVERYTHING, gateways_of
+from lienthong.node.keys import CHECK_SECONDS as KEY_CHECK_SECONDS
+from lienthong.node.keys import NodeKeys
+from lienthong.node.leader import Leader
 from lienthong.node.link import NodeLink
 from lienthong.node.listeners import Listeners
 from lienthong.node.lock import take_lock
@@ -58,6 +72,7 @@ from lienthong.node.metrics import NodeMetrics
 from lienthong.node.observer import MetricsObserver, watch
 from lienthong.node.peer_directory import PeerDirectory, directory_files
 from lienthong.node.services import offered
+from lienthong.node.sharing import AGREEMENT, Sharing
 from lienthong.node.state import StateFolder
 from lienthong.node.store import NodeStore
 from lienthong.node.trace import Tracer
@@ -88,20 +103,26 @@ class Node:
         self._lock = take_lock(state)
         self.clock = Clock()
         self.metrics = NodeMetrics()
-        self.trust = Trust(state, self.identity.node, settings.directory_url, self.clock.now)
-        self.signing_key = PrivateKey.load(state.signing_key)
+        self.refusals = Refusals()
+        refresh = settings.directory_refresh_seconds
+        url = settings.directory_url
+        self.trust = Trust(state, self.identity.node, url, self.clock.now, refresh)
+        self.keys = NodeKeys(state, settings, self.identity.node)
         self.engine = open_database(settings.database or f"sqlite:///{state.database}")
         self.store = LedgerStore(self.engine)
         index_key = read_index_key(state.index_key, self.engine)
         self.index = LedgerIndex(self.engine, self.store, index_key)
         self.receipts = ReceiptStore(self.engine)
         self.node_store = NodeStore(self.engine)
+        self.agreement_store = AgreementStore(self.engine)
         self.expiry = ExpiryWatch(self._expiring)
         self.metrics.registry.register(self.expiry)
         self.clients = ClientRegistry()
         self.services = ServiceRegistry()
         self.book = AgreementBook()
-        self.leader: Leader = AlwaysLeading()
+        self.sharing = Sharing(self)
+        self.gateways = gateways_of(self.engine, self.sharing.take, self.sharing.each_turn)
+        self.leader: Leader = self.gateways
         self.threads = ThreadPoolExecutor(SOURCE_THREADS, "source")
         self.maintenance = False
         self.started = False
@@ -116,8 +137,10 @@ class Node:
         await self.listeners.start_operations()
         await self.trust.wait_for_approval()
         self.clock.raise_floor(self.trust.view.published)
+        await self.gateways.start()
         self._build()
-        await self._recover()
+        async with self.gateways.one_at_a_time():
+            await self._recover()
         self.administration = Administration(self)
         await self.administration.load()
         self.agreements.load()
@@ -128,9 +151,14 @@ class Node:
         self._repeat("usage", USAGE_SECONDS, self._save_usage)
         self._repeat("services", REOPEN_SECONDS, self.administration.open_missing)
         self._repeat("deliveries", DELIVERY_SECONDS, self._deliver_agreements)
+        self._repeat("refusals", SAVE_SECONDS, self.counters.save_refusals)
+        self._repeat("counters", PUBLISH_SECONDS, self._publish_counters)
         self.expiry.check(self.clock.now())
+        self._tasks += self.anchoring.start()
         self._repeat("expiry", CHECK_SECONDS, self._check_expiry)
+        self._repeat("keys", KEY_CHECK_SECONDS, self._check_keys)
         self.started = True
+        await self.sharing.take(EVERYTHING)  # what others told while this gateway started
         log_event(logger, logging.INFO, "node.started", **self.listeners.addresses())
 
     async def stop(self) -> None:
@@ -144,14 +172,17 @@ class Node:
             await asyncio.gather(*self._tasks, return_exceptions=True)
             await self.housekeeping.stop()
             await self._save_usage()
+            await self.counters.save_refusals()
             await self.core.committer.close()
             self.pool.close()
             self.relay_pool.close()
+            self.anchoring.close()
             self.trusting_pool.close()
         await self.listeners.close()
         self.threads.shutdown(wait=False, cancel_futures=True)
         if self.started:
             self.administration.close()
+        await self.gateways.stop()
         self.store.close()
         self.engine.dispose()
         self._lock.close()
@@ -168,10 +199,17 @@ class Node:
         if lost or restored:
             await open_new_epoch(core, lost)
             await asyncio.to_thread(clear_mark, self.engine)
-        if core.committer.epoch:
-            opened = await asyncio.to_thread(self.store.opened, core.committer.epoch)
-            core.not_before = opened + timedelta(seconds=self.settings.clock_skew_seconds)
-        await asyncio.to_thread(restore_register, core, self.once)
+        await self.refuse_from_before_epoch()
+        if not self.store.shared:  # there the database itself knows what was received
+            await asyncio.to_thread(restore_register, core, self.once)
+
+    async def refuse_from_before_epoch(self) -> None:
+        """Nobody knows which requests from before a restored ledger's new epoch were executed."""
+        epoch = self.core.committer.epoch
+        if epoch:
+            opened = await asyncio.to_thread(self.store.opened, epoch)
+            skew = timedelta(seconds=self.settings.clock_skew_seconds)
+            self.core.not_before = opened + skew
 
     def _build(self) -> None:
         settings = self.settings
@@ -188,10 +226,12 @@ class Node:
         trusting = client_context()
         trusting.verify_mode = ssl.CERT_NONE
         self.trusting_pool = self._pool(lambda: trusting, relayed, self._saw_service)
+        if isinstance(self.store.writer, SequencedWriter):
+            self.store.writer.gateway = self.gateways.number
         committer = Committer(
             self.store,
             self.identity.node,
-            self.signing_key,
+            self.keys.signing,
             self.clock,
             lambda: self.trust.view.version,
         )
@@ -205,25 +245,35 @@ class Node:
             committer=committer,
             peers=PeerBook(self.engine),
             transport=self.pool,
-            bodies=BodyKeeper(self.state.bodies),
+            bodies=BodyKeeper(
+                self.state.bodies, f".{self.gateways.number}" if self.store.shared else ""
+            ),
             receipts=ReceiptsOwed(),
-            observer=MetricsObserver(self.metrics),
+            observer=MetricsObserver(self.metrics, self.refusals),
             tokens_of=self.index.tokens_of,
         )
         watch(self)
         self.once = OnceRegister(self.core.remembered)
         self.agreements = AgreementService(
-            AgreementStore(self.engine),
+            self.agreement_store,
             self.book,
-            Signer(self.identity.node, self.signing_key),
+            Signer(self.identity.node, self.keys.signing),
             lambda: self.trust.view,
             NodeLink(self.core),
             on_event=self._log_agreement,
             offers=lambda service_id: offered(self.services.get(service_id)),
+            tell=lambda name: self.gateways.tell(f"{AGREEMENT} {name}"),
             clock=self.clock.now,
         )
         execution = Execution(self.core, self.services, self.book, self.threads)
-        provider = ProviderEdge(self.core, execution, AnswerWriter(self.core), self.once)
+        answers = AnswerWriter(self.core)
+        elsewhere = Elsewhere(
+            answers,
+            RequestBook(self.engine),
+            self.gateways.alive,
+            settings.service_timeout_seconds,
+        )
+        provider = ProviderEdge(self.core, execution, answers, self.once, elsewhere)
         self.consumer = ClientEdge(self.core, self.clients)
         self.peer_edge = PeerEdge(
             self.core,
@@ -236,7 +286,12 @@ class Node:
             self.core, Tracer(self.identity.node, self.state.log, self.index, self.store)
         )
         self.peer_edge.offer("POST", TRACE_PATH, self.traces.answer)
+        self.counters = CounterKeeper(
+            self.core, CounterStore(self.engine), lambda: self.keys.signing.current, self.refusals
+        )
+        self.peer_edge.offer("GET", COUNTERS_PATH, self.counters.answer)
         self.housekeeping = Housekeeping(self.core, self.index, self.receipts)
+        self.anchoring = Anchoring(self)
         self.trust.ask_peers = PeerDirectory(self.core).fetches
 
     def _check_dialled(self, address: Address, connection: Connection) -> None:
@@ -251,7 +306,7 @@ class Node:
             self.identity.node,
             [member.id for member in self.identity.members],
             self.trust.certificate,
-            self.signing_key.public.key_id,
+            self.keys.signing,
             self.administration.certificates_by_client(),
         )
 
@@ -292,11 +347,27 @@ class Node:
             self.metrics.directory_failures.inc()
         if newer:
             self.clock.raise_floor(self.trust.view.published)
-            self.trust.follow_directory()
+        changed = await self._follow_keys()
+        # Also without a new version: certificates end and next keys' times come.
+        self.pool.check_connections(self.core.still_good)
+        self.listeners.check_peers(self.core.still_good)
+        if newer or changed:
             self.expiry.check(self.clock.now())
-            self.pool.check_connections(self.core.still_good)
-            self.listeners.check_peers(self.core.still_good)
+        if newer:
             await self._greet_new_partners()
+
+    async def _follow_keys(self) -> bool:
+        """Take next keys and certificates into use; calls that run are not disturbed."""
+        renewed = self.trust.follow_directory()
+        if renewed:
+            self.pool.retire_connections()
+            self.listeners.retire_peers()
+        view = self.trust.view
+        rotated = await asyncio.to_thread(self.keys.follow, view, self.clock.now())
+        return renewed or rotated
+
+    async def _check_keys(self) -> None:
+        await asyncio.to_thread(self.keys.check)
 
     async def _greet_new_partners(self) -> None:
         """A node that came to a party later learns the agreements that hold for it."""
@@ -304,6 +375,10 @@ class Node:
         if partners - self._partners:
             await self.agreements.share_again()
         self._partners = partners
+
+    async def _publish_counters(self) -> None:
+        if self.leader.leading:
+            await self.counters.publish()
 
     async def _save_usage(self) -> None:
         await asyncio.to_thread(self.agreements.save_usage)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lienthong.node.counters.keeper import Refusals
 from lienthong.node.metrics import NodeMetrics
 
 if TYPE_CHECKING:
@@ -24,8 +25,9 @@ def watch(node: Node) -> None:
 class MetricsObserver:
     """The ``Observer`` of the exchange."""
 
-    def __init__(self, metrics: NodeMetrics) -> None:
+    def __init__(self, metrics: NodeMetrics, refusals: Refusals) -> None:
         self._metrics = metrics
+        self._refusals = refusals
 
     def exchanged(
         self, role: str, service: str, outcome: str, seconds: float, received: int, sent: int
@@ -34,3 +36,4 @@ class MetricsObserver:
 
     def refused(self, role: str, code: str) -> None:
         self._metrics.refusals.child(role, code).inc()
+        self._refusals.add(role, code)
