@@ -146,7 +146,7 @@ def test_a_node_lists_its_certificate_authority_keys_delegations_and_directory(
         node.id,
         [str(agency.member)],
         node.certificates[0],
-        node.signing_keys[0].public.key_id,
+        agency.signing_key,
         {"VN/GOV/G01/dancu": [certificate(60, world.clock()), "not a certificate"]},
     )
     now = world.clock() - timedelta(seconds=5)  # ends are cut to whole seconds
@@ -165,14 +165,14 @@ def test_a_signing_key_whose_statement_ends_is_listed_while_it_is_in_use(tmp_pat
     world = World(tmp_path)
     agency = world.agency("G01")
     world.approve(agency)
-    old = agency.signing_key.public.key_id
+    old = agency.signing_key
     agency.signing_key = PrivateKey.generate()
     world.clock.forward(minutes=5)
     world.approve(agency)
     view = refreshed(world)
     kinds = {
-        key_id: {each.kind for each in expiring(view, str(agency.node), [], "", key_id)}
-        for key_id in (old, agency.signing_key.public.key_id)
+        key: {each.kind for each in expiring(view, str(agency.node), [], "", key)}
+        for key in (old, agency.signing_key)
     }
     assert "signing_key" in kinds[old]
-    assert "signing_key" not in kinds[agency.signing_key.public.key_id]
+    assert "signing_key" not in kinds[agency.signing_key]

@@ -42,7 +42,7 @@ from lienthong.errors import (
     TooManyProposals,
     UnknownAgreement,
 )
-from lienthong.identity.keys import PrivateKey
+from lienthong.identity.keys import SigningKey
 
 MOST_OPEN_PROPOSALS = 1000  # of one member: a flood of proposals must not fill the database
 
@@ -53,7 +53,7 @@ class Signer(NamedTuple):
     """The node that speaks for the members that it hosts, and its signing key."""
 
     node: str
-    key: PrivateKey
+    key: SigningKey
 
 
 class AgreementService:
@@ -61,7 +61,8 @@ class AgreementService:
 
     ``on_event(act, agreement, statement)`` is awaited for each new statement before it takes
     effect; when it raises, nothing is changed. ``offers`` describes the node's own services,
-    so that it accepts only what it can give. Call ``load`` before anything else.
+    so that it accepts only what it can give. ``tell`` is awaited with an agreement's id after
+    each change, for other gateways of the node, which ``follow`` it. Call ``load`` first.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class AgreementService:
         *,
         on_event: OnEvent | None = None,
         offers: Offers | None = None,
+        tell: Callable[[str], Awaitable[None]] | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._store = store
@@ -82,6 +84,7 @@ class AgreementService:
         self._directory = directory
         self._on_event = on_event
         self._offers = offers
+        self._tell = tell
         self._clock = clock
         self._courier = Courier(store, link, self._learn, clock)
         self._one_step = asyncio.Lock()
@@ -90,6 +93,16 @@ class AgreementService:
         """Fill the book from the store, with the counts of the daily quotas."""
         self._book.reload(self._store.all())
         self._book.restore_usage(self._store.usage())
+
+    async def follow(self, agreement_id: str) -> None:
+        """Another gateway of this node has changed an agreement."""
+        agreement = await asyncio.to_thread(self._store.get, agreement_id)
+        if agreement is not None:
+            self._book.put(agreement)
+
+    async def follow_all(self) -> None:
+        """Other gateways may have changed any agreement."""
+        self._book.reload(await asyncio.to_thread(self._store.all))
 
     def save_usage(self) -> None:
         """Keep the counts of the daily quotas; call it every few seconds and on stop.
@@ -240,6 +253,8 @@ class AgreementService:
                 await self._on_event(statement.act, agreement, statement.canonical)
         await self._save(agreement, deliver=deliver)
         self._book.put(agreement)
+        if self._tell is not None:
+            await self._tell(agreement.id)
         return agreement
 
     async def _save(self, agreement: Agreement, *, deliver: bool) -> None:
@@ -248,7 +263,7 @@ class AgreementService:
         await asyncio.to_thread(self._store.save, agreement, sorted(nodes), now)
 
     def _sign(self, document: AgreementDocument, act: Act, party: Party, reason: str) -> Statement:
-        key = self._signer.key
+        key = self._signer.key.current
         unsigned = Statement(
             agreement=document.id,
             digest=document.digest,

@@ -23,7 +23,7 @@ from lienthong.directory.repository import Edit, Repository
 from lienthong.directory.succession import check_succession
 from lienthong.errors import InvalidCertificate
 from lienthong.identity.certificates import read_chain
-from lienthong.identity.keys import PrivateKey
+from lienthong.identity.keys import SigningKey
 
 
 def authorities_of(edit: Edit) -> Authorities:
@@ -54,7 +54,7 @@ def add_authority(repository: Repository, pem: str) -> int:
 
 
 def add_registrar(
-    repository: Repository, name: str, key: str, signed_with: Iterable[PrivateKey] = ()
+    repository: Repository, name: str, key: str, signed_with: Iterable[SigningKey] = ()
 ) -> int:
     """Name a registrar; from the third on, two known ones have to sign. Raises InvalidKey."""
     public_key(key)

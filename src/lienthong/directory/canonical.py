@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from lienthong.errors import SignatureInvalid
-from lienthong.identity.keys import PrivateKey, PublicKey
+from lienthong.identity.keys import PublicKey, SigningKey
 
 DOMAIN = b"lienthong-directory-1\n"
 LARGEST_INTEGER = 2**53 - 1  # what every JSON reader keeps exact (RFC 8785 §3.2.2.3)
@@ -33,7 +33,7 @@ def canonical(value: Any) -> bytes:
     return msgspec.json.encode(value, order="deterministic")
 
 
-def sign(statement: bytes, keys: Iterable[PrivateKey]) -> tuple[Signature, ...]:
+def sign(statement: bytes, keys: Iterable[SigningKey]) -> tuple[Signature, ...]:
     """Return the signatures of ``keys`` over a canonical statement."""
     data = DOMAIN + statement
     return tuple(

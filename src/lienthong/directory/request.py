@@ -25,7 +25,7 @@ from lienthong.directory.records import (
 from lienthong.errors import RequestInvalid
 from lienthong.identity.certificates import certificate_request
 from lienthong.identity.identifiers import MemberId, NodeId
-from lienthong.identity.keys import PrivateKey, PublicKey
+from lienthong.identity.keys import PrivateKey, PublicKey, SigningKey
 
 LARGEST_REQUEST_BYTES = 33_554_432  # a node that hosts ten thousand members sends ten megabytes
 DELEGATION_DAYS = 3650
@@ -83,7 +83,7 @@ def parse_member(data: bytes) -> SignedMember:
 def make_member(
     member: MemberId,
     name: str,
-    key: PrivateKey,
+    key: SigningKey,
     subsystems: Iterable[Subsystem],
     node: NodeId,
     now: datetime,
@@ -91,7 +91,7 @@ def make_member(
     delegation_days: int = DELEGATION_DAYS,
     previous: bytes | None = None,
     in_force: SignedMember | None = None,
-    old_key: PrivateKey | None = None,
+    old_key: SigningKey | None = None,
 ) -> bytes:
     """Sign a member's statement that delegates ``subsystems`` to ``node``.
 
@@ -130,8 +130,8 @@ def make_member(
 
 def make_request(
     node: NodeId,
-    member_key: PrivateKey,
-    signing_key: PrivateKey,
+    member_key: SigningKey,
+    signing_key: SigningKey,
     tls_key: PrivateKey,
     *,
     addresses: Sequence[str],
@@ -143,7 +143,7 @@ def make_request(
     hosted: Iterable[bytes] = (),
     previous: bytes | None = None,
     in_force: InForce = NOTHING_IN_FORCE,
-    old_member_key: PrivateKey | None = None,
+    old_member_key: SigningKey | None = None,
     certificate: str | None = None,
 ) -> bytes:
     """Make the request file of a node for its owner and for ``hosted`` members' statements.
@@ -182,7 +182,7 @@ def make_request(
     return previous if previous and request == before else _written(request)
 
 
-def countersign(request: bytes, registrar: PrivateKey) -> bytes:
+def countersign(request: bytes, registrar: SigningKey) -> bytes:
     """Add a registrar's signature to all statements of members in a request.
 
     Two registrars together stand in for a lost member key. Raises RequestInvalid.
@@ -202,8 +202,8 @@ def _signed_node(
     node: NodeId,
     name: str,
     addresses: Sequence[str],
-    member_key: PrivateKey,
-    signing_key: PrivateKey,
+    member_key: SigningKey,
+    signing_key: SigningKey,
     tls_key: PrivateKey,
     now: datetime,
     before: SignedNode | None,
@@ -309,7 +309,7 @@ def _delegations(
     return (*others, same[0] if same else wanted)
 
 
-def _has_signed(node: SignedNode, key: PrivateKey) -> bool:
+def _has_signed(node: SignedNode, key: SigningKey) -> bool:
     return any(item.key_id == key.public.key_id for item in node.signatures)
 
 

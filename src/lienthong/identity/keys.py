@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import os
+from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
@@ -35,6 +36,13 @@ class Algorithm(StrEnum):
     ED25519 = "ed25519"
     P256 = "ecdsa-p256-sha256"
     RSA_PSS = "rsa-pss-sha512"
+
+
+ALGORITHM_WORDS = {
+    "ed25519": Algorithm.ED25519,
+    "p256": Algorithm.P256,
+    "rsa": Algorithm.RSA_PSS,
+}  # what people write in commands
 
 
 class PublicKey:
@@ -114,19 +122,35 @@ class SigningKey(Protocol):
         ...
 
     @property
+    def is_remote(self) -> bool:
+        """Whether signing waits for something outside of this process."""
+        ...
+
+    @property
     def trouble(self) -> LienthongError | None:
         """Why the last signature failed; None while the key works."""
+        ...
+
+    @property
+    def ends(self) -> datetime | None:
+        """When the token says that the key ends, if it says so."""
         ...
 
     def sign(self, data: bytes) -> bytes:
         """Sign ``data``. Raises TokenError leaves while a token is away."""
         ...
 
+    def check(self) -> None:
+        """Find out whether it signs now; raises as ``sign`` does. Blocking."""
+        ...
+
 
 class PrivateKey:
     """A signing key held in memory, loaded from a PEM (PKCS#8) file of mode 0600."""
 
+    is_remote = False
     trouble: LienthongError | None = None
+    ends: datetime | None = None
 
     __slots__ = ("_expanded", "_key", "public")
 
@@ -201,6 +225,9 @@ class PrivateKey:
         else:
             signature = self._key.sign(data, _PSS, hashes.SHA512())
         return signature
+
+    def check(self) -> None:
+        """A key in memory always signs."""
 
     def __repr__(self) -> str:
         return f"PrivateKey({self.public.algorithm}, {self.public.key_id})"

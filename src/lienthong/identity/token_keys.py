@@ -42,6 +42,8 @@ _NEEDED = {
 class TokenKey:
     """A private key in a token, with the interface of ``SigningKey``."""
 
+    is_remote = True
+
     def __init__(self, uri: KeyUri, access: TokenAccess) -> None:
         """Find the key. Raises TokenError leaves, InvalidKey, UnsafeKeyFile (of the PIN)."""
         self.uri = uri

@@ -17,7 +17,7 @@ from hashlib import sha256
 from typing import Any, TypeVar
 
 import pkcs11
-from pkcs11 import TokenFlag
+from pkcs11 import Mechanism, TokenFlag
 from pkcs11.exceptions import (
     AnotherUserAlreadyLoggedIn,
     MultipleTokensReturned,
@@ -45,6 +45,8 @@ from lienthong.identity.token_access import TokenAccess
 
 RETRY_SECONDS = 1.0  # after a failure: who asks in between gets the same answer at once
 
+SIGNING = {"ed25519": Mechanism.EDDSA, "p256": Mechanism.ECDSA, "rsa": Mechanism.RSA_PKCS_PSS}
+
 _Result = TypeVar("_Result")
 _WRONG_PIN = (PinIncorrect, PinInvalid, PinLenRange)
 _LOCKED_PIN = (PinLocked, PinExpired, UserPinNotInitialized)
@@ -67,6 +69,34 @@ class Module:
         """Forget all sessions: libraries see a token that came back only after this."""
         self.generation += 1
         self.library.reinitialize()
+
+
+def described_tokens(module_path: str) -> list[dict[str, Any]]:
+    """The initialised tokens behind a library, as JSON values; no PIN is needed.
+
+    Raises TokenModuleUnusable, TokenFailed.
+    """
+    module = _module_of(module_path)
+    with module.lock:
+        try:
+            return [
+                _described(token, module_path)
+                for token in module.library.get_tokens()
+                if TokenFlag.TOKEN_INITIALIZED in token.flags
+            ]
+        except PKCS11Error as error:
+            raise TokenFailed(token=module_path, reason=type(error).__name__) from error
+
+
+def _described(token: Any, module_path: str) -> dict[str, Any]:
+    has = set(token.slot.get_mechanisms())
+    serial = token.serial.decode("ascii", "replace")
+    return {
+        "uri": KeyUri(token=token.label, serial=serial, module_path=module_path).text,
+        "model": f"{token.manufacturer_id} {token.model}",
+        "algorithms": [name for name, needed in SIGNING.items() if needed in has],
+        "pin_locked": TokenFlag.USER_PIN_LOCKED in token.flags,
+    }
 
 
 class Token:
@@ -206,13 +236,18 @@ def token_of(uri: KeyUri, access: TokenAccess) -> Token:
 
     Raises TokenModuleUnusable.
     """
-    path = access.module_of(uri)
+    module = _module_of(access.module_of(uri))
     with _opening:
-        module = _modules.get(path)
-        if module is None:
-            module = _modules[path] = Module(path)
         place = (module, uri.token, uri.serial, uri.slot_id, access, uri.pin_source)
         found = _tokens.get(place)
         if found is None:
             found = _tokens[place] = Token(module, uri, access)
         return found
+
+
+def _module_of(path: str) -> Module:
+    with _opening:
+        module = _modules.get(path)
+        if module is None:
+            module = _modules[path] = Module(path)
+        return module

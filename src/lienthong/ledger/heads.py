@@ -25,7 +25,7 @@ import msgspec
 
 from lienthong.errors import HeadMalformed, LienthongError, SignatureInvalid
 from lienthong.identity.identifiers import NodeId
-from lienthong.identity.keys import Algorithm, PrivateKey, PublicKey
+from lienthong.identity.keys import Algorithm, PublicKey, SigningKey
 
 LONGEST_HEAD = 8192  # characters; a head with a few witnesses has under 2,000
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
@@ -100,7 +100,7 @@ def note_key_hash(name: str, key: PublicKey) -> bytes:
     return sha256(name.encode() + b"\n" + material).digest()[:4]
 
 
-def sign_head(head: Head, key: PrivateKey) -> str:
+def sign_head(head: Head, key: SigningKey) -> str:
     """Return the note: the head's text and the signature line of its node."""
     signature = note_key_hash(head.origin, key.public) + key.sign(head.text.encode())
     return f"{head.text}\n— {head.origin} {base64.b64encode(signature).decode()}\n"

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lienthong.given_paths import read_given, telling, write_given
+from lienthong.node.key_commands import rotate
 from lienthong.node.trace_commands import trace
 
 if TYPE_CHECKING:
-    from lienthong.identity.keys import Algorithm
+    from lienthong.identity.key_uri import KeyUri
+    from lienthong.identity.keys import Algorithm, PrivateKey
     from lienthong.node.state import HostedSubsystem
 
 app = typer.Typer(no_args_is_help=True, help="Nút của cơ quan. The agency's node.")
@@ -56,8 +58,19 @@ def init(
     server: Annotated[str, typer.Option(help="Mã nút. Code of the node.")] = "n1",
     subsystem: SubsystemOption = None,
     algorithm: Annotated[
-        str, typer.Option(help="Thuật toán khóa. Key algorithm: ed25519, p256, rsa.")
-    ] = "ed25519",
+        str,
+        typer.Option(
+            help="Thuật toán khóa. Key algorithm: ed25519, p256, rsa; "
+            "empty: ed25519, or the best that the token has."
+        ),
+    ] = "",
+    keys: Annotated[
+        str,
+        typer.Option(
+            "--keys",
+            help="Tạo khóa ký trong thiết bị: pkcs11:token=… Make the signing keys in a token.",
+        ),
+    ] = "",
     member_key: Annotated[
         Path | None,
         typer.Option(
@@ -82,7 +95,7 @@ def init(
     --root root.json --subsystem "dancu=Cơ sở dữ liệu dân cư"
     """
     from lienthong.identity.identifiers import NodeId
-    from lienthong.identity.keys import PrivateKey
+    from lienthong.identity.key_uri import KeyUri
     from lienthong.node.initialise import check_directory_url, check_root, initialise
     from lienthong.node.standing import standing_of
     from lienthong.node.state import StateFolder
@@ -100,8 +113,9 @@ def init(
         _subsystems(subsystem),
         trusted,
         settings,
-        _algorithm(algorithm),
-        member_key=None if member_key is None else PrivateKey.load(member_key),
+        chosen_algorithm(algorithm),
+        token=KeyUri.parse(keys) if keys else None,
+        member_key=None if member_key is None else _given_key(member_key),
         in_force=standing_of([str(node.owner)], str(node), directory_url, trusted, previous),
     )
     if as_json:
@@ -158,6 +172,10 @@ def delegate(
         Path, typer.Option(help="Khóa của cơ quan; được tạo nếu chưa có. Key; made if missing.")
     ],
     output: Annotated[Path, typer.Option(help="Tệp ủy quyền. File to write.")],
+    old_key: Annotated[
+        Path | None,
+        typer.Option("--old-key", help="Khóa cũ, khi thay khóa. The former key, to change it."),
+    ] = None,
     subsystem: SubsystemOption = None,
     directory_url: Annotated[
         str,
@@ -183,6 +201,8 @@ def delegate(
     from lienthong.directory.records import Subsystem
     from lienthong.directory.request import make_member
     from lienthong.identity.identifiers import MemberId, NodeId
+    from lienthong.identity.key_files import open_key
+    from lienthong.identity.key_uri import is_key_uri
     from lienthong.identity.keys import PrivateKey
     from lienthong.node.initialise import check_directory_url
     from lienthong.node.standing import standing_of
@@ -196,17 +216,18 @@ def delegate(
     in_force = standing_of([member], None, directory_url, trusted, previous)
     last = read_given(output) if output.exists() else None
     with telling(key):
-        if not key.exists():
+        if not is_key_uri(str(key)) and not key.exists():
             PrivateKey.generate().save(key)
     content = make_member(
         identifier,
         name,
-        PrivateKey.load(key),
+        open_key(key),
         [Subsystem(each.code, each.name) for each in _subsystems(subsystem)],
         wanted,
         datetime.now(UTC),
         previous=last,
         in_force=in_force.members.get(member),
+        old_key=None if old_key is None else open_key(old_key),
     )
     write_given(output, content)
     typer.echo(str(output))
@@ -307,10 +328,20 @@ def _pairs(options: list[str] | None, option: str) -> dict[str, str]:
     return pairs
 
 
-def _algorithm(name: str) -> Algorithm:
-    from lienthong.identity.keys import Algorithm
+def chosen_algorithm(name: str) -> Algorithm | None:
+    """The algorithm of an option; None where it is left to the program."""
+    from lienthong.identity.keys import ALGORITHM_WORDS
 
-    known = {"ed25519": Algorithm.ED25519, "p256": Algorithm.P256, "rsa": Algorithm.RSA_PSS}
-    if name not in known:
-        raise typer.BadParameter(f"--algorithm: {', '.join(known)}")
-    return known[name]
+    if name and name not in ALGORITHM_WORDS:
+        raise typer.BadParameter(f"--algorithm: {', '.join(ALGORITHM_WORDS)}")
+    return ALGORITHM_WORDS.get(name)
+
+
+def _given_key(place: Path) -> PrivateKey | KeyUri:
+    from lienthong.identity.key_uri import KeyUri, is_key_uri
+    from lienthong.identity.keys import PrivateKey
+
+    return KeyUri.parse(str(place)) if is_key_uri(str(place)) else PrivateKey.load(place)
+
+
+app.command()(rotate)

@@ -1,6 +1,6 @@
 """What ends some day: certificates, keys, delegations, the directory; said well before.
 
-    for each in expiring(view, node="VN/GOV/G01/n1", members=[…], certificate=pem, key_id="…"):
+    for each in expiring(view, node="VN/GOV/G01/n1", members=[…], certificate=pem, key=key):
         each.days_left(now), each.threshold(now)
 
 A threshold is said once a day in the log, stands in the metrics all the time, in
@@ -25,7 +25,7 @@ from lienthong.directory.view import DirectoryView
 from lienthong.errors import InvalidCertificate, LienthongError
 from lienthong.events import log_event
 from lienthong.identity.certificates import certificate_key, fingerprint, issuers_of, read_chain
-from lienthong.identity.keys import PublicKey
+from lienthong.identity.keys import PublicKey, SigningKey
 from lienthong.node.state import StateFolder
 
 WARN_DAYS = (30, 14, 7, 1)  # issue 3; an agency's letter to an authority takes weeks
@@ -43,8 +43,9 @@ class Expiring:
     """One thing with an end. ``kind`` is a stable word, ``name`` says which one.
 
     ``certificate``: the node's for TLS; ``authority``: an issuer of it. ``signing_key``,
-    ``tls_key``, ``member_key``: the end that a key's statement names, or the token that holds
-    it. ``delegation``: a member's to this node. ``directory``: what its rarely used keys sign.
+    ``tls_key``, ``member_key``: the end that a key's statement names; ``token_key``: the one that
+    the token names. ``delegation``: a member's to this node. ``directory``: what its rarely used
+    keys sign.
     ``client_certificate``: of one of the agency's own systems; ``service_certificate``: of a
     service that this node passes requests on to.
     """
@@ -90,12 +91,12 @@ def expiring(
     node: str,
     members: Iterable[str],
     certificate: str,
-    key_id: str,
+    key: SigningKey,
     clients: Mapping[str, Iterable[str]] | None = None,
 ) -> tuple[Expiring, ...]:
     """Everything of one node that ends, soonest first.
 
-    ``certificate`` is the chain in use (PEM, may be empty), ``key_id`` the signing key in use,
+    ``certificate`` is the chain in use (PEM, may be empty), ``key`` the signing key in use,
     ``clients`` the registered systems with their certificates. What cannot be read is left
     out: whoever needs it reports it.
     """
@@ -107,14 +108,18 @@ def expiring(
         found += _of_chain(node, chain, view.authorities)
     for system, pems in (clients or {}).items():
         found += _of_clients(system, pems)
-    found += _of_node(view, node, key_id, tls_key)
+    found += _of_node(view, node, key.public.key_id, tls_key)
+    if key.ends is not None:
+        found.append(Expiring("token_key", key.public.key_id, key.ends))
     for member in members:
         found += _of_member(view, member, node)
     return tuple(sorted(found, key=lambda each: each.until))
 
 
-def expiring_on_disk(state: StateFolder, key_id: str) -> tuple[Expiring, ...]:
+def expiring_on_disk(state: StateFolder, key: SigningKey) -> tuple[Expiring, ...]:
     """The same of a node that does not run, by its own copy of the directory.
+
+    ``key`` is ``open_key(state.signing_key, …)``, which fails for reasons of its own.
 
     Raises DirectoryNotLoaded, NodeNotInitialised, other LienthongError leaves.
     """
@@ -124,7 +129,7 @@ def expiring_on_disk(state: StateFolder, key_id: str) -> tuple[Expiring, ...]:
     if state.tls_certificate.exists():
         certificate = state.tls_certificate.read_text(encoding="ascii")
     members = [each.id for each in identity.members]
-    return expiring(view, identity.node, members, certificate, key_id)
+    return expiring(view, identity.node, members, certificate, key)
 
 
 class ExpiryWatch(Collector):

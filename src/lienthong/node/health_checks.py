@@ -20,7 +20,15 @@ def health_report(node: Node) -> HealthReport:
         reason = "starting" if waiting is None else waiting.message(node.settings.language)
         return HealthReport((Check("started", ok=False, reason=reason),))
     return HealthReport(
-        (_directory(node), _certificate(node), _clock(node), _ledger(node)),
+        (
+            _directory(node),
+            _certificate(node),
+            _signing_key(node),
+            _clock(node),
+            _ledger(node),
+            *_time_stamps(node),
+            *_forks(node),
+        ),
         maintenance=node.maintenance or node.core.draining,
     )
 
@@ -41,6 +49,14 @@ def _certificate(node: Node) -> Check:
     return Check("certificate", ok=good, reason="" if expires is None else expires.isoformat())
 
 
+def _signing_key(node: Node) -> Check:
+    trouble = node.keys.signing.trouble
+    reason = f"key {node.keys.signing.public.key_id}"
+    if trouble is not None:
+        reason = trouble.message(node.settings.language)
+    return Check("signing_key", ok=trouble is None, reason=reason)
+
+
 def _clock(node: Node) -> Check:
     behind = node.clock.behind_seconds
     good = behind <= LARGEST_CLOCK_LAG_SECONDS
@@ -51,3 +67,22 @@ def _ledger(node: Node) -> Check:
     committer = node.core.committer
     good = committer.last_error is None
     return Check("ledger", ok=good, reason=f"{committer.size} groups" if good else "cannot write")
+
+
+def _time_stamps(node: Node) -> tuple[Check, ...]:
+    """Whether stamps come; a backlog is an alarm and no failure: traffic goes on."""
+    stamper = node.anchoring.stamper
+    if not stamper.configured:
+        return ()
+    backlog = stamper.backlog
+    waiting = f"{backlog.groups} groups wait, {backlog.seconds:.0f} s"
+    reason = f"{waiting}; {stamper.last_error}" if stamper.last_error else waiting
+    return (Check("time_stamps", ok=True, reason=reason, alarm=stamper.alarming),)
+
+
+def _forks(node: Node) -> tuple[Check, ...]:
+    """Other nodes' ledgers that have shown two histories, by name."""
+    forked = sorted(node.core.peers.forked)
+    if not forked:
+        return ()
+    return (Check("forks", ok=True, reason=", ".join(forked), alarm=True),)

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
@@ -38,9 +37,14 @@ from lienthong.identity.certificates import certificate_key, read_chain
 from lienthong.identity.identifiers import MemberId, NodeId, SubsystemId
 from lienthong.identity.key_files import open_key
 from lienthong.identity.key_uri import KeyUri
-from lienthong.identity.keys import Algorithm, PrivateKey, SigningKey
-from lienthong.identity.token_access import TokenAccess
+from lienthong.identity.keys import Algorithm, PrivateKey
 from lienthong.ledger.index_key import KEY_BYTES
+from lienthong.node.rotation import (
+    access_of,
+    keys_to_state,
+    make_key_file,
+    promote_member_key,
+)
 from lienthong.node.state import HostedMember, HostedSubsystem, Identity, StateFolder
 from lienthong.settings import load_settings
 from lienthong.transport.client import Address
@@ -57,7 +61,7 @@ def initialise(
     algorithm: Algorithm | None = None,
     *,
     token: KeyUri | None = None,
-    member_key: PrivateKey | None = None,
+    member_key: PrivateKey | KeyUri | None = None,
     in_force: InForce = NOTHING_IN_FORCE,
 ) -> Identity:
     """Make keys, settings and identity; write the request file.
@@ -79,7 +83,7 @@ def initialise(
     if chosen is not None:
         state.write(state.settings, chosen.encode())
     if member_key is not None:
-        _bring_member_key(state.member_key(str(node.owner)), member_key)
+        _bring_member_key(state, state.member_key(str(node.owner)), member_key)
     _make_keys(state, node.owner, algorithm, token)
     state.write(state.root, root, 0o644)
     state.write(state.identity, msgspec.json.format(msgspec.json.encode(identity)), 0o644)
@@ -119,7 +123,7 @@ def write_request(
     """
     node = identity.node_id
     promote_member_key(state, identity, in_force)
-    keys = _keys_to_state(state, identity)
+    keys = keys_to_state(state, identity)
     if certificate is not None and certificate_key(read_chain(certificate)[0]) != keys.tls.public:
         raise InvalidCertificate(name="--certificate", reason="it is for another key than tls.pem")
     previous = state.request.read_bytes() if state.request.exists() else None
@@ -177,6 +181,8 @@ def settings_text(file: Path, chosen: Mapping[str, str]) -> str | None:
 
     None when it stays. Raises ConfigurationError leaves before anything is written.
     """
+    if "token_pin" in chosen:  # other users of the machine see what stands in a command
+        raise OptionInvalid(option="--set", value="token_pin=…", wanted="token_pin_file=PATH")
     if not chosen and file.exists():
         return None
     before = _read_lines(file)
@@ -223,85 +229,24 @@ def _continued(known: Identity, wanted: Identity) -> Identity:
     return msgspec.structs.replace(wanted, members=(wanted.owner, *known.members[1:]))
 
 
-def _bring_member_key(path: Path, key: PrivateKey) -> None:
-    if not path.exists():
+def _bring_member_key(state: StateFolder, path: Path, key: PrivateKey | KeyUri) -> None:
+    """A key that the member has already, from a file or in a token."""
+    access = access_of(state)
+    brought = key if isinstance(key, PrivateKey) else open_key(key.text, access)
+    if path.exists():
+        if open_key(path, access).public != brought.public:
+            raise NodeConflict(reason=f"{path} is another key")
+    elif isinstance(key, PrivateKey):
         key.save(path)
-    elif open_key(path).public != key.public:
-        raise NodeConflict(reason=f"{path} is another key")
+    else:
+        state.write(path, f"{key.text}\n".encode())
 
 
 def _make_keys(
     state: StateFolder, owner: MemberId, algorithm: Algorithm | None, token: KeyUri | None
 ) -> None:
-    for path, name in ((state.member_key(str(owner)), "member"), (state.signing_key, "signing")):
-        make_key_file(state, path, name, algorithm, token)
-    make_key_file(state, state.tls_key, "tls", Algorithm.P256)  # see certificates.py
+    for path in (state.member_key(str(owner)), state.signing_key):
+        make_key_file(state, path, algorithm, token)
+    make_key_file(state, state.tls_key, Algorithm.P256)  # see certificates.py
     if not state.index_key.exists():
         state.write(state.index_key, os.urandom(KEY_BYTES))
-
-
-def make_key_file(
-    state: StateFolder,
-    path: Path,
-    name: str,
-    algorithm: Algorithm | None = None,
-    token: KeyUri | None = None,
-) -> None:
-    """Make a key unless its file is there: a PEM, or a key in a token and a file with its URI.
-
-    Without an ``algorithm`` it is Ed25519, or what the token has. Raises TokenError leaves.
-    """
-    if path.exists():
-        return
-    if token is None:
-        PrivateKey.generate(algorithm or Algorithm.ED25519).save(path)
-        return
-    # Only who uses a token loads the libraries for it.
-    from lienthong.identity.token_keys import make_key
-
-    uri = token.named(f"{token.label or 'lienthong'}-{path.stem}-{os.urandom(4).hex()}")
-    make_key(uri, access_of(state), algorithm)
-    state.write(path, f"{uri.text}\n".encode())
-
-
-def access_of(state: StateFolder) -> TokenAccess:
-    """How this node gets into tokens. Raises ConfigurationError leaves."""
-    return TokenAccess.of(load_settings(state.settings, os.environ))
-
-
-class _Keys(NamedTuple):
-    """The keys that a request names: the next ones, where they wait."""
-
-    member: SigningKey
-    former_member: SigningKey | None
-    signing: SigningKey
-    tls: PrivateKey
-
-
-def _keys_to_state(state: StateFolder, identity: Identity) -> _Keys:
-    access = access_of(state)
-    member = state.member_key(identity.owner.id)
-    is_changing = state.next_key(member).exists()
-    return _Keys(
-        open_key(_newest(state, member), access),
-        open_key(member, access) if is_changing else None,
-        open_key(_newest(state, state.signing_key), access),
-        PrivateKey.load(_newest(state, state.tls_key)),
-    )
-
-
-def _newest(state: StateFolder, path: Path) -> Path:
-    following = state.next_key(path)
-    return following if following.exists() else path
-
-
-def promote_member_key(state: StateFolder, identity: Identity, in_force: InForce) -> None:
-    """The directory has the member's next key: it takes the place of the former one."""
-    path = state.member_key(identity.owner.id)
-    following = state.next_key(path)
-    known = in_force.members.get(identity.owner.id)
-    if known is None or not following.exists():
-        return
-    key = open_key(following, access_of(state)).public.text
-    if any(item.key == key for item in known.statement.keys):
-        state.promote(following, path)

@@ -104,6 +104,11 @@ class Listeners:
         if "peers" in self._servers:
             self._servers["peers"].check_connections(predicate)
 
+    def retire_peers(self) -> None:
+        """Let peers' connections end with their next responses: our certificate has changed."""
+        if "peers" in self._servers:
+            self._servers["peers"].retire_connections()
+
     def trust_client(self, pem: str) -> None:
         """Accept a newly registered client certificate on the open HTTPS port."""
         context = getattr(self, "client_context", None)

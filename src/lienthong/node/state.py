@@ -85,6 +85,16 @@ class StateFolder:
         _, member_class, code = member_id.split("/")
         return self.keys / f"member-{member_class}-{code}.pem"
 
+    @staticmethod
+    def next_key(path: Path) -> Path:
+        """Where the key waits that is to take the place of ``path`` (``signing.next.pem``)."""
+        return path.with_name(f"{path.stem}.next{path.suffix}")
+
+    def promote(self, following: Path, path: Path) -> None:
+        """Let the next key take its place, durably; the former file is gone."""
+        following.replace(path)
+        _sync_folder(path.parent)
+
     def create(self) -> None:
         """Make the folders, readable by their owner only. Raises PathUnusable."""
         for folder in (self.folder, self.keys, self.spool, self.bodies, self.contracts):
@@ -119,8 +129,12 @@ class StateFolder:
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _sync_folder(path.parent)
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -61,6 +61,7 @@ def status_routes(node: Node) -> APIRouter:
             ],
             "peers": node.core.peers.origins(),
             "forks": node.core.peers.forks(),
+            **node.anchoring.status(),
             "in_flight": node.core.in_flight,
             "services": [each.id for each in node.services.all()],
             "clients": [each.subsystem for each in node.clients.all()],

@@ -10,6 +10,8 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from lienthong.directory.fetch import Fetch
 from lienthong.directory.mirror import DirectoryMirror
 from lienthong.directory.view import DirectoryView
@@ -22,6 +24,7 @@ from lienthong.errors import (
 from lienthong.events import log_event
 from lienthong.identity.certificates import certificate_key, read_chain
 from lienthong.identity.keys import PrivateKey
+from lienthong.node.keys import Settling
 from lienthong.node.state import StateFolder
 from lienthong.transport.tls import client_context, server_context
 
@@ -34,9 +37,16 @@ class Trust:
     """The directory, refreshed; and what follows from it for TLS."""
 
     def __init__(
-        self, state: StateFolder, node: str, directory_url: str, clock: Callable[[], datetime]
+        self,
+        state: StateFolder,
+        node: str,
+        directory_url: str,
+        clock: Callable[[], datetime],
+        refresh_seconds: float = 60.0,
     ) -> None:
         self._state = state
+        self._clock = clock
+        self._settling = Settling(refresh_seconds)
         self._node = node
         self.mirror = DirectoryMirror(
             state.directory, directory_url, state.root.read_bytes(), clock
@@ -95,23 +105,78 @@ class Trust:
             await asyncio.sleep(APPROVAL_POLL_SECONDS)
 
     def take_certificate(self) -> None:
-        """Take our certificate out of the directory. Raises NodeNotApproved."""
+        """At the start: take the certificate for our key into use. Raises NodeNotApproved.
+
+        The one used last goes on, as long as it counts: nodes know it.
+        """
+        listed = self._listed(self._tls_key)
+        if not listed:
+            raise NodeNotApproved(node=self._node)
+        counting = self._counting(listed)
+        last = _read_text(self._state.tls_certificate)
+        self._use(last if last in counting else _newest(counting or listed))
+
+    def _listed(self, key: PrivateKey) -> list[str]:
+        """The certificates (PEM) that the directory lists for a TLS key of ours."""
         try:
             node = self.view.node(self._node)
         except DirectoryError as error:
             raise NodeNotApproved(node=self._node) from error
-        fitting = [
-            pem
-            for pem in node.certificates
-            if certificate_key(read_chain(pem)[0]) == self._tls_key.public
+        return [
+            pem for pem in node.certificates if certificate_key(read_chain(pem)[0]) == key.public
         ]
-        if not fitting:
-            raise NodeNotApproved(node=self._node)
-        newest = max(fitting, key=lambda pem: read_chain(pem)[0].not_valid_after_utc)
-        if newest != self._certificate:
-            self._state.write(self._state.tls_certificate, newest.encode(), 0o644)
-            self._certificate = newest
-            self._load_identity()
+
+    def _counting(self, certificates: list[str]) -> list[str]:
+        """Those of them that another node accepts now."""
+        return [pem for pem in certificates if self._is_accepted(pem)]
+
+    def _is_accepted(self, pem: str) -> bool:
+        der = read_chain(pem)[0].public_bytes(Encoding.DER)
+        try:
+            self.view.check_certificate(self._node, der, self._clock())
+        except DirectoryError:
+            return False
+        return True
+
+    def _use(self, pem: str) -> bool:
+        if pem == self._certificate:
+            return False
+        self._state.write(self._state.tls_certificate, pem.encode(), 0o644)
+        self._certificate = pem
+        self._load_identity()
+        return True
+
+    def _follow_certificate(self) -> bool:
+        """Take the next certificate into use when it is time; True when one was.
+
+        1. A next TLS key with a certificate that counts goes before the key in use.
+        2. All nodes have had time to learn of the certificate, unless ours counts no more.
+        """
+        self._follow_others()
+        following = self._state.next_key(self._state.tls_key)
+        key = PrivateKey.load(following) if following.exists() else self._tls_key
+        wanted = self._counting(self._listed(key))
+        if not wanted and key is not self._tls_key:
+            key, wanted = self._tls_key, self._counting(self._listed(self._tls_key))
+        if not wanted or _newest(wanted) == self._certificate:
+            return False
+        pem = _newest(wanted)
+        settled = self._settling.is_settled(pem)
+        if not settled and self._certificate and self._is_accepted(self._certificate):
+            return False
+        if key is not self._tls_key:
+            self._state.promote(following, self._state.tls_key)
+            self._tls_key = key
+        used = self._use(pem)
+        log_event(logger, logging.INFO, "certificate.changed", key=key.public.key_id)
+        return used
+
+    def _follow_others(self) -> None:
+        """Another process of this node has taken the next key into use."""
+        on_disk = PrivateKey.load(self._state.tls_key)
+        if on_disk.public != self._tls_key.public:
+            self._tls_key = on_disk
+            self._certificate = ""
 
     @property
     def certificate(self) -> str:
@@ -147,10 +212,15 @@ class Trust:
             )
         return self._client
 
-    def follow_directory(self) -> None:
-        """After a new version: take a renewed certificate and new authorities into use."""
+    def follow_directory(self) -> bool:
+        """After each refresh: take the next certificate and new authorities into use.
+
+        True when our certificate is another one now: connections should not live on with the
+        former.
+        """
+        changed = False
         try:
-            self.take_certificate()
+            changed = self._follow_certificate()
         except NodeNotApproved as error:
             log_event(logger, logging.ERROR, "node.not_in_directory", reason=str(error))
         if self.view.authorities != self._authorities:
@@ -159,6 +229,7 @@ class Trust:
             if self._server is not None:  # listeners hold this very context
                 self._server.load_verify_locations(cadata=pem)
             self._client = None
+        return changed
 
     def client_listener(self, registered: tuple[str, ...]) -> ssl.SSLContext:
         """TLS for the agency's own systems; ``registered`` are their certificates."""
@@ -172,6 +243,14 @@ class Trust:
             if context is not None:
                 context.load_cert_chain(self._state.tls_certificate, self._state.tls_key)
         self._client = None
+
+
+def _newest(certificates: list[str]) -> str:
+    return max(certificates, key=lambda pem: read_chain(pem)[0].not_valid_after_utc)
+
+
+def _read_text(path: Path) -> str:
+    return path.read_text(encoding="ascii") if path.exists() else ""
 
 
 def client_listener_context(

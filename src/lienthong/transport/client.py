@@ -149,6 +149,13 @@ class ConnectionPool:
             protocol.abort()
         return len(failing)
 
+    def retire_connections(self) -> None:
+        """Let all connections end with what they carry now: our certificate has changed."""
+        for protocol in tuple(self._protocols):
+            protocol.retired = True
+            if protocol in self._lanes[self._protocols[protocol]].idle:
+                protocol.abort()
+
     def close_address(self, address: Address) -> None:
         """Cut all connections to an address; running requests end with PeerClosed."""
         for protocol, at in tuple(self._protocols.items()):

@@ -57,6 +57,7 @@ class ClientProtocol(HttpProtocol):
         "deadline",
         "failure",
         "idle_since",
+        "retired",
     )
 
     def __init__(
@@ -88,6 +89,7 @@ class ClientProtocol(HttpProtocol):
         self._timeout_seconds = 0.0
         self.deadline = 0.0
         self.idle_since = 0.0
+        self.retired = False  # whether it takes no further request
         self.failure: TransportError | None = None  # why the connection is gone
 
     # --- requests --------------------------------------------------------------------
@@ -294,7 +296,8 @@ class ClientProtocol(HttpProtocol):
             response.body.discard()
         else:
             answer.set_result(response)
-        if reusable and self._sending is None and not self._transport.is_closing():
+        reusable = reusable and self._sending is None and not self.retired
+        if reusable and not self._transport.is_closing():
             self.idle_since = self._loop.time()
             self._released(self)
         else:

@@ -102,6 +102,14 @@ class Server:
             protocol.abort()
         return len(failing)
 
+    def retire_connections(self) -> None:
+        """Let each open connection end with its next response, which says so to the client.
+
+        Nothing is lost on the way, unlike with a connection that is closed while idle.
+        """
+        for protocol in self._listener.connections:
+            protocol.retired = True
+
     async def drain(self, seconds: float) -> None:
         """Take no more connections, answer the running requests, then close."""
         self._listening.close()

@@ -35,11 +35,12 @@ log = logging.getLogger(__name__)
 class ServerProtocol(RequestReader):
     """The answering half of a server's connection."""
 
-    __slots__ = ("_half_closed", "_queue", "_task")
+    __slots__ = ("_half_closed", "_queue", "_task", "retired")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, listener: Listener) -> None:
         super().__init__(loop, listener)
         self._half_closed = False
+        self.retired = False  # whether its next response is its last
         self._queue: deque[tuple[Request, Body | Unfinished, bool] | TransportError] = deque()
         self._task: asyncio.Task[None] | None = None
 
@@ -108,7 +109,7 @@ class ServerProtocol(RequestReader):
         try:
             request.body = await body.finish() if isinstance(body, Unfinished) else body
             response = await self._listener.handler(request)
-            closing = closing or self._half_closed or self._listener.draining
+            closing = closing or self._half_closed or self._listener.draining or self.retired
             if not self._transport.is_closing():
                 if not self._write_response(request.method, response, closing):
                     await self._write_file(response.body)
