@@ -96,8 +96,12 @@ def test_changed_bytes_are_never_taken_for_what_was_written(
     at = data.draw(st.integers(0, len(content) - 1))
     content[at] ^= data.draw(st.integers(1, 255))
     file.write_bytes(content)
-    with pytest.raises(REFUSALS):
-        read(file, passphrase)
+    try:
+        found = read(file, passphrase)
+    except REFUSALS:
+        return
+    assert found == MEMBERS  # a byte that says nothing: a bit of a compression's level
+    assert passphrase is None
 
 
 @given(st.sampled_from([None, PASSPHRASE]), st.data())
