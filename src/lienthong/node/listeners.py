@@ -21,6 +21,7 @@ from lienthong.exchange.xroad.faults import Fault, Place, fault_response
 from lienthong.node.admin_client import short_socket_path
 from lienthong.node.health import operations_handler
 from lienthong.node.health_checks import health_report
+from lienthong.node.inherited import inherited_sockets
 from lienthong.node.management import management_app
 from lienthong.transport.limits import Limits
 from lienthong.transport.messages import Connection, Handler, Response
@@ -29,6 +30,8 @@ from lienthong.transport.server import Server, serve
 if TYPE_CHECKING:
     from lienthong.node.node import Node
 
+# Time for requests that are on their way when a node is to hand its sockets to the next process.
+HANDOVER_SECONDS = 1.0
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -46,6 +49,8 @@ class Listeners:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._servers: dict[str, Server] = {}
+        self._inherited = inherited_sockets(os.environ)
+        self.hands_over = bool(self._inherited)  # whether the next process gets our sockets
         self._management: _ManagementServer | None = None
         self._management_task: asyncio.Task[None] | None = None
 
@@ -118,7 +123,8 @@ class Listeners:
     async def drain(self, seconds: float) -> None:
         """Finish running requests; the operations port stays open until the end."""
         names = [name for name in self._servers if name != "operations"]
-        await asyncio.gather(*(self._servers.pop(name).drain(seconds) for name in names))
+        patience = HANDOVER_SECONDS if self.hands_over else 0.0
+        await asyncio.gather(*(self._servers.pop(name).drain(seconds, patience) for name in names))
         await self._stop_management()
 
     async def close(self) -> None:
@@ -143,6 +149,7 @@ class Listeners:
             limits=limits,
             spool_folder=self._node.state.spool,
             refusal=self._refusals.get(name),
+            listening_socket=self._inherited.pop(name, None),
         )
 
     @property

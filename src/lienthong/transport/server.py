@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 import time
 from collections.abc import Callable
@@ -35,8 +36,11 @@ async def serve(
     limits: Limits = Limits(),  # noqa: B008 - frozen
     spool_folder: Path | None = None,
     refusal: Callable[[TransportError, str], Response] | None = None,
+    listening_socket: socket.socket | None = None,
 ) -> Server:
     """Listen and answer; port 0 takes a free one. Raises ListenFailed.
+
+    ``listening_socket`` is one that listens already; then ``host`` and ``port`` are for the log.
 
     ``refusal`` makes the response to requests that never reach the handler (malformed, too
     large) and to those whose handler fails, from the error and its id in the log; by default
@@ -47,10 +51,12 @@ async def serve(
     loop = asyncio.get_running_loop()
     listener = Listener(handler, limits, refusal or problem, spool_folder)
     try:
-        listening = await loop.create_server(
+        place: dict[str, object] = {"host": host, "port": port}
+        if listening_socket is not None:
+            place = {"sock": listening_socket}
+        listening = await loop.create_server(  # type: ignore[call-overload]
             lambda: ServerProtocol(loop, listener),
-            host,
-            port,
+            **place,
             ssl=tls,
             backlog=1024,
             ssl_handshake_timeout=limits.handshake_seconds if tls else None,
@@ -110,14 +116,22 @@ class Server:
         for protocol in self._listener.connections:
             protocol.retired = True
 
-    async def drain(self, seconds: float) -> None:
-        """Take no more connections, answer the running requests, then close."""
+    async def drain(self, seconds: float, patience_seconds: float = 0.0) -> None:
+        """Take no more connections, answer the running requests, then close.
+
+        For ``patience_seconds`` connections without a request stay open: a request that is on
+        its way is answered, and the answer tells the client to connect again.
+        """
         self._listening.close()
         self._listener.draining = True
-        deadline = self._loop.time() + seconds
-        while self._listener.connections and self._loop.time() < deadline:
-            for protocol in tuple(self._listener.connections):
-                protocol.close_if_idle()
+        patient = self._loop.time() + patience_seconds
+        deadline = self._loop.time() + max(seconds, patience_seconds)
+        while (now := self._loop.time()) < deadline:
+            if now >= patient:
+                if not self._listener.connections:
+                    break
+                for protocol in tuple(self._listener.connections):
+                    protocol.close_if_idle()
             await asyncio.sleep(0.02)
         self.close()
 
