@@ -18,7 +18,7 @@ from lienthong.exchange.core import Core
 from lienthong.exchange.soap.edge import SoapEdge, is_wsdl, speaks_soap
 from lienthong.exchange.wire import Signed
 from lienthong.exchange.xroad.faults import Fault
-from lienthong.exchange.xroad.headers import XRoadHeaders
+from lienthong.exchange.xroad.headers import XRoadHeaders, client_headers
 from lienthong.exchange.xroad.paths import ServiceTarget
 from lienthong.transport.messages import Request as HttpRequest
 from lienthong.transport.messages import Response as HttpResponse
@@ -52,7 +52,8 @@ class ClientEdge(ConsumerEdge):
     ) -> tuple[str, Signed, HttpResponse]:
         """Steps (2) to (8) for a request that was read elsewhere; also returns its id."""
         self._clients.check(str(xroad.client), http.connection)
-        sent, answer, response = await self._exchange(Call(http, target, xroad, view))
+        passed = client_headers(http.headers, soap=xroad.soap)
+        sent, answer, response = await self._exchange(Call(http, target, xroad, passed, view))
         self._core.observer.exchanged(
             "consumer",
             target.metaservice or self._label(answer.message),

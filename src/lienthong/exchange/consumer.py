@@ -53,6 +53,7 @@ from lienthong.exchange.xroad.faults import (
 )
 from lienthong.exchange.xroad.headers import (
     XRoadHeaders,
+    client_headers,
     request_headers,
     response_headers,
 )
@@ -76,6 +77,7 @@ from lienthong.ledger.messages import (
     new_salts,
 )
 from lienthong.ledger.records import Entry, EntryKind
+from lienthong.transport.messages import Headers
 from lienthong.transport.messages import Request as HttpRequest
 from lienthong.transport.messages import Response as HttpResponse
 
@@ -104,6 +106,7 @@ class Call(NamedTuple):
     http: HttpRequest
     target: ServiceTarget
     xroad: XRoadHeaders
+    passed: Headers  # what of the client's headers travels on
     view: DirectoryView
 
 
@@ -176,7 +179,7 @@ class ConsumerEdge:
         target = parse_service_target(request.target)
         check_method(request.method, target.metaservice)
         xroad = XRoadHeaders.read(request.headers, view.instance)
-        call = Call(request, target, xroad, view)
+        call = Call(request, target, xroad, client_headers(request.headers), view)
         # (2)
         self._clients.check(str(xroad.client), request.connection)
         # (3) – (8)
@@ -209,7 +212,7 @@ class ConsumerEdge:
         return answer.service if answer.service in self._answering else "unknown"
 
     async def _request_hash(self, call: Call, request_id: str) -> str:
-        headers = request_headers(call.http.headers, call.xroad, request_id)
+        headers = request_headers(call.passed, call.xroad, request_id)
         part = request_header_part(call.http.method, call.http.target, headers)
         if call.http.body.path is None:
             return request_hash(part, call.http.body)
@@ -280,11 +283,7 @@ class ConsumerEdge:
             user=xroad.user_id or "",
             dossier=xroad.issue or "",
             subjects=subjects_of(http.method, path, http.body),
-            headers=tuple(
-                pair
-                for pair in request_headers(http.headers, xroad, "")
-                if pair[0] not in _OWN_FIELDS
-            ),
+            headers=tuple([pair for pair in call.passed if pair[0] not in _OWN_FIELDS]),
             body=http.body.sha256(),
             body_bytes=http.body.size,
             salts=new_salts(REQUEST_COMMITMENTS),
@@ -311,7 +310,7 @@ class ConsumerEdge:
         for pause in (*RESEND_PAUSES_SECONDS, None):
             left = deadline - time.monotonic()
             try:
-                response = await core.transport.send(
+                response = await core.carrier.send(
                     address, sent.http, timeout_seconds=max(left, 0.1)
                 )
                 if response.status == 200 or failure is None:

@@ -77,6 +77,7 @@ class Core:
     committer: Committer
     peers: PeerBook
     transport: Transport
+    carrier: Transport  # of messages: those to one node may travel together
     bodies: BodyKeeper
     receipts: ReceiptsOwed
     checker: ProofChecker = field(default_factory=ProofChecker)
@@ -211,7 +212,14 @@ class Core:
         try:
             self.peers.see(head, note)
         except LedgerForked:
-            log_event(logger, logging.CRITICAL, "ledger.fork_seen", origin=head.origin)
+            log_event(
+                logger,
+                logging.CRITICAL,
+                "ledger.fork_seen",
+                node=head.node,
+                origin=head.origin,
+                size=head.size,
+            )
             raise
 
     @property

@@ -1,6 +1,7 @@
 """Everything that other nodes may ask of this one, by path.
 
 POST /lienthong/1/message       a request of one of their clients          → provider.py
+POST /lienthong/1/messages      several of them in one                      → provider.py
 POST /lienthong/1/agreements    an agreement or a statement about one      → agreements
 POST /lienthong/1/receipts      acknowledgements of answers that we gave
 GET  /lienthong/1/head          our newest head
@@ -23,6 +24,7 @@ import msgspec
 
 from lienthong.errors import (
     BodyTooLarge,
+    HandlerFailed,
     LienthongError,
     MessageMalformed,
     RecordNotFound,
@@ -30,13 +32,20 @@ from lienthong.errors import (
 )
 from lienthong.events import log_event
 from lienthong.exchange import wire
+from lienthong.exchange.convoy import (
+    CONTENT_TYPE,
+    LARGEST_CONVOY,
+    LARGEST_MESSAGE_AND_BODY,
+    answer_frame,
+    read_requests,
+)
 from lienthong.exchange.core import Core
 from lienthong.exchange.faults import peer_fault_response
 from lienthong.exchange.provider import ProviderEdge
 from lienthong.exchange.receipts import LARGEST_PARCEL, check_receipt, decode_parcel
 from lienthong.ledger.merkle import consistency_path
 from lienthong.ledger.receipt_store import ReceiptStore
-from lienthong.transport.messages import Body, Handler, Request, Response
+from lienthong.transport.messages import Body, Handler, Request, Response, Stream
 
 LARGEST_AGREEMENT = 1_048_576  # bytes
 
@@ -80,6 +89,8 @@ class PeerEdge:
         if request.target == wire.MESSAGE_PATH and request.method == "POST":
             return await self._provider.handle(request)
         try:
+            if request.target == wire.CONVOY_PATH and request.method == "POST":
+                return self._convoy(request)
             return await self._other(request)
         except LienthongError as error:
             error_id = str(uuid.uuid4())
@@ -108,6 +119,39 @@ class PeerEdge:
         if offer is not None:
             return await offer(self._peer(request), request)
         raise UnknownPath(path=request.path[:100])
+
+    def _convoy(self, request: Request) -> Response:
+        """Several messages in one: each is answered as if it had come alone."""
+        if request.body.size > LARGEST_CONVOY + LARGEST_MESSAGE_AND_BODY:
+            raise BodyTooLarge(limit_bytes=LARGEST_CONVOY)
+        messages = read_requests(request.body.read(), request.connection)
+        stream = Stream()
+        tasks = {
+            asyncio.create_task(self._answer_into(stream, place, message))
+            for place, message in enumerate(messages)
+        }
+
+        def done(task: asyncio.Task[None]) -> None:
+            tasks.discard(task)
+            if not tasks:
+                stream.end()
+
+        for task in tuple(tasks):
+            task.add_done_callback(done)
+        if not tasks:
+            stream.end()
+        return Response(200, [("content-type", CONTENT_TYPE)], stream=stream)
+
+    async def _answer_into(self, stream: Stream, place: int, message: Request) -> None:
+        try:
+            response = await self._provider.handle(message)
+        except Exception:  # as the server would answer for a handler that raised
+            error_id = str(uuid.uuid4())
+            logger.exception("peer.failed", extra={"fields": {"error_id": error_id}})
+            language = self._core.settings.language
+            response = peer_fault_response(HandlerFailed(), error_id, language)
+        head, file = answer_frame(place, response)
+        stream.put(head) if file is None else stream.put(head, file)
 
     def _peer(self, request: Request) -> str:
         """The node at the other end, as it says and its certificate proves.

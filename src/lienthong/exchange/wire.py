@@ -32,6 +32,7 @@ from lienthong.transport.messages import Response as HttpResponse
 
 BASE_PATH = f"/lienthong/{PROTOCOL_VERSION}"
 MESSAGE_PATH = f"{BASE_PATH}/message"
+CONVOY_PATH = f"{BASE_PATH}/messages"
 AGREEMENTS_PATH = f"{BASE_PATH}/agreements"
 RECEIPTS_PATH = f"{BASE_PATH}/receipts"
 HELD_PATH = f"{BASE_PATH}/held"

@@ -77,7 +77,9 @@ def _encoded(node: str) -> str:
 
 def format_time(moment: datetime) -> str:
     """UTC with milliseconds, the one time form of the protocol: ``2026-11-23T07:00:00.123Z``."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:23] + "Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 @lru_cache(maxsize=1024)  # the times of one message are read several times

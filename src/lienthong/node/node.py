@@ -23,6 +23,7 @@ from lienthong.agreements.store import AgreementStore
 from lienthong.events import log_event
 from lienthong.exchange.answers import AnswerWriter
 from lienthong.exchange.bodies import BodyKeeper
+from lienthong.exchange.carrier import Carrier
 from lienthong.exchange.client_edge import ClientEdge
 from lienthong.exchange.clients import ClientRegistry
 from lienthong.exchange.core import Core
@@ -165,8 +166,11 @@ class Node:
         """Take no new requests, finish those that run, write everything down."""
         log_event(logger, logging.INFO, "node.draining")
         if self.started:
-            self.core.draining = True
+            self.maintenance = True
+            # Who hands its sockets over answers what is under way; others refuse what is new.
+            self.core.draining = not self.listeners.hands_over
             await self.listeners.drain(self.settings.drain_seconds)
+            self.core.draining = True
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -245,6 +249,7 @@ class Node:
             committer=committer,
             peers=PeerBook(self.engine),
             transport=self.pool,
+            carrier=Carrier(self.pool, self.state.spool, settings.request_limit_bytes),
             bodies=BodyKeeper(
                 self.state.bodies, f".{self.gateways.number}" if self.store.shared else ""
             ),

@@ -27,7 +27,7 @@ from lienthong.errors import (
 )
 from lienthong.transport.client_protocol import ClientProtocol
 from lienthong.transport.limits import PoolLimits
-from lienthong.transport.messages import Connection, Handler, Request, Response
+from lienthong.transport.messages import Connection, Handler, Request, Response, Sink
 from lienthong.transport.spool import Intake
 from lienthong.transport.wire import request_head
 
@@ -120,6 +120,20 @@ class ConnectionPool:
         Raises ConnectFailed, TlsFailed, PeerClosed, TimedOut, ResponseMalformed,
         ResponseTooLarge, PoolExhausted, RequestUnsendable, SpoolFailed.
         """
+        return await self._send(address, request, None, timeout_seconds)
+
+    async def stream(
+        self, address: Address, request: Request, sink: Sink, *, timeout_seconds: float
+    ) -> Response:
+        """Send a request and give the content of its response to ``sink`` while it comes in.
+
+        A response of another status than 200 comes back whole. Raises as ``send`` does.
+        """
+        return await self._send(address, request, sink, timeout_seconds)
+
+    async def _send(
+        self, address: Address, request: Request, sink: Sink | None, timeout_seconds: float
+    ) -> Response:
         loop = asyncio.get_running_loop()
         now = loop.time()
         deadline = now + timeout_seconds
@@ -135,7 +149,7 @@ class ConnectionPool:
             protocol.abort()
         else:
             protocol = await self._obtain(loop, lane, address, deadline, timeout_seconds)
-        return await protocol.exchange(request.method, head, body, deadline, timeout_seconds)
+        return await protocol.exchange(request.method, head, body, deadline, timeout_seconds, sink)
 
     @property
     def connections(self) -> tuple[Connection, ...]:

@@ -20,7 +20,7 @@ from lienthong.errors import (
     TransportError,
 )
 from lienthong.transport.limits import PoolLimits
-from lienthong.transport.messages import EMPTY_BODY, Body, Headers, Response
+from lienthong.transport.messages import EMPTY_BODY, Body, Headers, Response, Sink
 from lienthong.transport.protocol import HttpProtocol
 from lienthong.transport.spool import Intake, Unfinished
 
@@ -51,6 +51,7 @@ class ClientProtocol(HttpProtocol):
         "_reason",
         "_released",
         "_sending",
+        "_sink",
         "_status",
         "_timeout_seconds",
         "_until_close",
@@ -84,6 +85,7 @@ class ClientProtocol(HttpProtocol):
         self._body_started = False
         self._until_close = False
         self._reading_paused = False
+        self._sink: Sink | None = None
         self._sending: asyncio.Task[None] | None = None
         self._finishing: asyncio.Task[None] | None = None
         self._timeout_seconds = 0.0
@@ -95,10 +97,22 @@ class ClientProtocol(HttpProtocol):
     # --- requests --------------------------------------------------------------------
 
     async def exchange(
-        self, method: str, head: bytes, body: Body, deadline: float, timeout_seconds: float
+        self,
+        method: str,
+        head: bytes,
+        body: Body,
+        deadline: float,
+        timeout_seconds: float,
+        sink: Sink | None = None,
     ) -> Response:
-        """Send a request and wait for its response. Raises TransportError leaves."""
+        """Send a request and wait for its response. Raises TransportError leaves.
+
+        ``sink`` takes the content of a response of status 200, which has no body then.
+        """
         self._method = method
+        self._sink = sink
+        if sink is not None:
+            sink.connection = self.connection
         self._moved_bytes = 0
         self._timeout_seconds = timeout_seconds
         self.deadline = deadline
@@ -240,8 +254,36 @@ class ClientProtocol(HttpProtocol):
             self._fail(self._too_large(self._limits.body_bytes))
         elif self._is_quiet(received_bytes, chunks_before):
             self._fail(ResponseMalformed(address=self._address, reason="chunk framing"))
+        elif self._sink is not None and self._status == 200:
+            self._pour(self._sink)
         else:
             self._spill()
+
+    def _pour(self, sink: Sink) -> None:
+        """Hand over what has come in, and read no more while the sink is busy with it."""
+        data = b"".join(self._intake.chunks)
+        self._intake.chunks.clear()
+        self._moved_bytes += len(data)
+        try:
+            pause = sink.feed(data)
+        except TransportError as error:
+            self._fail(error)
+            return
+        if pause is None:
+            self._read_on()
+        else:
+            self._reading_paused = True
+            self._transport.pause_reading()
+            pause.add_done_callback(lambda _: self._pour_on(sink))
+
+    def _pour_on(self, sink: Sink) -> None:
+        if self._answer is not None:
+            self._pour(sink)
+
+    def _read_on(self) -> None:
+        if self._reading_paused and not self._transport.is_closing():
+            self._reading_paused = False
+            self._transport.resume_reading()
 
     def _spill(self) -> None:
         pause = self._intake.spill(self._spilled)
@@ -260,6 +302,10 @@ class ClientProtocol(HttpProtocol):
             self._spill()
 
     def _complete(self, reusable: bool) -> None:
+        if self._sink is not None and self._status == 200:
+            self._pour(self._sink)
+            self._read_on()  # the rest is between the sink and whoever waits for it
+            self._sink = None
         headers, index = self._head
         if self._headers:
             self._headers.clear()

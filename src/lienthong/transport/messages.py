@@ -6,13 +6,14 @@ is latin-1, which maps every byte of the wire to one character and back.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from collections.abc import Awaitable, Callable, Iterator
 from hashlib import sha256
 from http import client
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import msgspec
 
@@ -129,7 +130,6 @@ class Connection:
         self.peer_address = peer_address
         self.secure = secure
 
-
     @property
     def facts(self) -> dict[str, str]:
         """Who it was, for the log: the address, and the certificate by its SHA-256."""
@@ -171,8 +171,55 @@ class Request(msgspec.Struct):
         return self.target.partition("?")[2]
 
 
+class Stream:
+    """The content of a response that is still being made: it is sent as it comes, in chunks."""
+
+    __slots__ = ("_ended", "_pieces", "_woken")
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes | Body] = []
+        self._ended = False
+        self._woken: asyncio.Future[None] | None = None
+
+    def put(self, *pieces: bytes | Body) -> None:
+        """Add to the content; bodies in files are discarded once they are sent."""
+        self._pieces += pieces
+        self._wake()
+
+    def end(self) -> None:
+        """Nothing more comes."""
+        self._ended = True
+        self._wake()
+
+    async def take(self) -> list[bytes | Body]:
+        """What has come since the last time, waiting for it if need be; empty at the end."""
+        if not self._pieces and not self._ended:
+            self._woken = asyncio.get_running_loop().create_future()
+            await self._woken
+        pieces, self._pieces = self._pieces, []
+        return pieces
+
+    def _wake(self) -> None:
+        woken, self._woken = self._woken, None
+        if woken is not None and not woken.done():
+            woken.set_result(None)
+
+
+class Sink(Protocol):
+    """Takes the content of a response while it comes in."""
+
+    connection: Connection | None
+
+    def feed(self, data: bytes) -> asyncio.Future[None] | None:
+        """Take a piece; a future means: read no more before it is done. Raises TransportError."""
+        ...
+
+
 class Response(msgspec.Struct):
-    """A response. Its headers are not changed once it is made."""
+    """A response. Its headers are not changed once it is made.
+
+    ``stream``, if any, stands in the place of the body.
+    """
 
     status: int
     headers: Headers = msgspec.field(default_factory=list)
@@ -180,6 +227,7 @@ class Response(msgspec.Struct):
     reason: str = ""
     connection: Connection | None = None
     _index: dict[str, str] | None = None
+    stream: Stream | None = None
 
     def header(self, name: str) -> str | None:
         """Return a header by its lower-case name; of several, the last."""

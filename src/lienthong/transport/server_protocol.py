@@ -16,7 +16,7 @@ from lienthong.errors import (
     TransportError,
 )
 from lienthong.events import log_event
-from lienthong.transport.messages import Body, Request, Response
+from lienthong.transport.messages import Body, Request, Response, Stream
 from lienthong.transport.request_reader import (
     BODY,
     CONTINUE,
@@ -27,7 +27,7 @@ from lienthong.transport.request_reader import (
     RequestReader,
 )
 from lienthong.transport.spool import Unfinished
-from lienthong.transport.wire import response_head
+from lienthong.transport.wire import CHUNKED, response_head
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +110,10 @@ class ServerProtocol(RequestReader):
             request.body = await body.finish() if isinstance(body, Unfinished) else body
             response = await self._listener.handler(request)
             closing = closing or self._half_closed or self._listener.draining or self.retired
-            if not self._transport.is_closing():
+            if response.stream is not None:
+                await self._write_stream(response, response.stream, closing)
+                self._finish(closing or self._half_closed)
+            elif not self._transport.is_closing():
                 if not self._write_response(request.method, response, closing):
                     await self._write_file(response.body)
                 if self._resumed is not None:
@@ -138,6 +141,25 @@ class ServerProtocol(RequestReader):
             self._transport.write(head)
             return False
         return True
+
+    async def _write_stream(self, response: Response, stream: Stream, closing: bool) -> None:
+        """Send a response as its content comes, in chunks (RFC 9112 §7.1), in bounded memory."""
+        date, headers = self._listener.date, response.headers
+        out = response_head(response.status, response.reason, headers, CHUNKED, closing, date)
+        while pieces := await stream.take():
+            for piece in pieces:
+                if isinstance(piece, bytes):
+                    out += b"%x\r\n%b\r\n" % (len(piece), piece)
+                    continue
+                self._transport.write(out + b"%x\r\n" % piece.size)
+                await self._write_file(piece)
+                piece.discard()
+                out = b"\r\n"
+            self._transport.write(out)
+            out = b""
+            if self._resumed is not None:
+                await self._drained()
+        self._transport.write(out + b"0\r\n\r\n")
 
     async def _write_file(self, body: Body) -> None:
         """Send a body from its file, or cut the connection: its head is already out."""

@@ -44,6 +44,9 @@ def learn_name(name: bytes) -> str:
     return text
 
 
+CHUNKED = "chunked"  # in the place of a content length
+
+
 @lru_cache(maxsize=256)
 def status_line(status: int, reason: str) -> str:
     """Return the first line of a response."""
@@ -55,7 +58,9 @@ def response_head(
 ) -> bytes:
     """Write the head of a response; ``date`` is a whole line. Raises RequestUnsendable."""
     lines = [f"{name}: {value}\r\n" for name, value in headers if name not in FRAMING]
-    if content_length is not None:
+    if content_length is CHUNKED:
+        lines.append("transfer-encoding: chunked\r\n")
+    elif content_length is not None:
         lines.append(f"content-length: {content_length}\r\n")
     if closing:
         lines.append("connection: close\r\n")

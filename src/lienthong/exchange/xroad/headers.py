@@ -9,7 +9,6 @@ Names are lower-case here: HTTP does not tell them apart, and the transport lowe
 from __future__ import annotations
 
 import re
-import uuid
 from collections.abc import Iterable
 from functools import lru_cache
 from urllib.parse import unquote
@@ -18,6 +17,7 @@ import msgspec
 
 from lienthong.errors import InvalidHeader, MissingClient
 from lienthong.identity.identifiers import NodeId, ServiceId, SubsystemId
+from lienthong.ledger.messages import new_request_id
 from lienthong.transport.messages import Headers
 
 # What X-Road's code drops in both directions (RestMessage.SKIPPED_HEADERS): they belong to one
@@ -110,7 +110,7 @@ class XRoadHeaders(msgspec.Struct, frozen=True):
         party = values.get("x-road-represented-party")
         return cls(
             client=_client(client),
-            id=message_id or f"{instance}-{uuid.uuid4()}",
+            id=message_id or f"{instance}-{new_request_id()}",
             id_generated=message_id is None,
             user_id=values.get("x-road-userid"),
             issue=values.get("x-road-issue"),
@@ -159,19 +159,24 @@ def encoded(identifier: SubsystemId | ServiceId) -> str:
     return identifier.encoded
 
 
-def request_headers(headers: Headers, xroad: XRoadHeaders, request_id: str) -> Headers:
-    """Return what of a client's headers travels on, with the ids that the node has given.
+def client_headers(headers: Headers, *, soap: bool = False) -> Headers:
+    """Return what of a client's headers travels on, with a mark when it speaks SOAP."""
+    passed = passthrough(headers, _NEVER_FROM_A_CLIENT)
+    if soap:
+        passed.append(SOAP_MARK)
+    return passed
+
+
+def request_headers(passed: Headers, xroad: XRoadHeaders, request_id: str) -> Headers:
+    """Return ``client_headers`` with the ids that the node has given.
 
     The order is X-Road's, on which the request hash depends: the client's own headers as they
     came, then ``x-road-request-id``, then ``x-road-id`` when the client sent none.
     """
-    passed = passthrough(headers, _NEVER_FROM_A_CLIENT)
-    passed.append(("x-road-request-id", request_id))
+    given = [*passed, ("x-road-request-id", request_id)]
     if xroad.id_generated:
-        passed.append(("x-road-id", xroad.id))
-    if xroad.soap:
-        passed.append(SOAP_MARK)
-    return passed
+        given.append(("x-road-id", xroad.id))
+    return given
 
 
 def service_headers(headers: Headers) -> Headers:
