@@ -146,6 +146,48 @@ TABLE: tuple[Setting, ...] = (
         "Time between two checks of other nodes' heads",
     ),
     Setting(
+        "time_stamp_urls",
+        "",
+        "Địa chỉ các cơ quan cấp dấu thời gian (RFC 3161), cách nhau bằng dấu phẩy, hỏi lần lượt",
+        "Addresses of time-stamping authorities (RFC 3161), separated by commas, asked in turn",
+    ),
+    Setting(
+        "time_stamp_policy",
+        "",
+        "Chính sách (OID) mà dấu thời gian phải theo; để trống: chính sách của cơ quan",
+        "Policy (OID) that time-stamps must follow; empty: the authority's own",
+    ),
+    Setting(
+        "time_stamp_certificates",
+        "",
+        "Tệp PEM: chuỗi chứng thư của cơ quan cấp dấu được tin ngoài danh bạ",
+        "PEM file: chain of an authority that is trusted beside those of the directory",
+    ),
+    Setting(
+        "time_stamp_interval_seconds",
+        60.0,
+        "Khoảng cách giữa hai lần đóng dấu thời gian lên đầu sổ",
+        "Time between two time-stamps on the ledger's head",
+    ),
+    Setting(
+        "time_stamp_alarm_seconds",
+        600.0,
+        "Bản ghi chờ dấu thời gian lâu hơn mức này thì báo động",
+        "An alarm is raised when records have waited longer than this for a time-stamp",
+    ),
+    Setting(
+        "witnesses",
+        "",
+        "Các nút làm chứng cho sổ, cách nhau bằng dấu phẩy; để trống: chọn trong các nút đã gặp",
+        "Nodes that witness the ledger, separated by commas; empty: some of those it talks with",
+    ),
+    Setting(
+        "witness_interval_seconds",
+        60.0,
+        "Khoảng cách giữa hai vòng xin chữ ký làm chứng",
+        "Time between two rounds of asking for witnesses' signatures",
+    ),
+    Setting(
         "error_spelling",
         "camel",
         "Cách viết mã lỗi X-Road: camel (đến 7.7) hoặc snake (từ 7.8)",

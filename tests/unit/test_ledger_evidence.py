@@ -4,88 +4,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lienthong.directory.mirror import DirectoryMirror
-from lienthong.directory.records import Subsystem
 from lienthong.errors import EvidenceMalformed, EvidenceRejected, RecordNotFound
-from lienthong.ledger.clock import Clock
 from lienthong.ledger.evidence import verify_evidence
-from lienthong.ledger.evidence_export import EvidenceExporter
 from lienthong.ledger.heads import format_time
 from lienthong.ledger.receipt_store import GroupReceipt, ReceiptStore
-from lienthong.ledger.records import EntryKind, Located
+from lienthong.ledger.records import EntryKind
 from lienthong.ledger.search import LedgerIndex
-from tests.fixtures.directory_world import Agency, World
+from tests.fixtures.evidence_nation import Nation
 from tests.fixtures.ledgers import (
     CLIENT,
     QUESTION,
     REPLY,
     SERVICE,
-    Exchange,
-    LedgerNode,
     answer_sent,
     answer_to,
-    exchange,
     request_of,
     request_sent,
 )
-
-
-@dataclass
-class Side:
-    """One node with its agency and its copy of the directory."""
-
-    agency: Agency
-    ledger: LedgerNode
-    mirror: DirectoryMirror
-
-    def export(self, message: str) -> bytes:
-        store = self.ledger.store
-        exporter = EvidenceExporter(
-            self.ledger.name,
-            store,
-            LedgerIndex(self.ledger.engine, store, b"key"),
-            ReceiptStore(self.ledger.engine),
-            self.mirror,
-            self.ledger.clock,
-            lambda name: None,
-        )
-        return exporter.export(message)
-
-    def erase(self) -> None:
-        for group in list(self.ledger.store.groups()):
-            self.ledger.store.erase(Located(group.place, 0), lambda name: None)
-
-
-class Nation:
-    """Two agencies in one directory; both nodes' ledgers."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(exist_ok=True)
-        self.world = World(folder)
-        self.consumer = self._side(folder, "H37", "motcua")
-        self.provider = self._side(folder, "G01", "dancu")
-        for side in (self.consumer, self.provider):
-            side.mirror.refresh()
-            side.ledger.directory_version = side.mirror.view.version
-
-    def _side(self, folder: Path, code: str, system: str) -> Side:
-        agency = Agency(code, self.world.clock)
-        agency.subsystems = [Subsystem(system, system)]
-        self.world.approve(agency)
-        ledger = LedgerNode.at(folder, str(agency.node))
-        ledger.key = agency.signing_key
-        ledger.clock = Clock(source=self.world.clock)
-        return Side(agency, ledger, self.world.mirror(f"mirror-{code}"))
-
-    def exchange(self, **changes: Any) -> Exchange:
-        return exchange(self.consumer.ledger, self.provider.ledger, **changes)
 
 
 @pytest.fixture

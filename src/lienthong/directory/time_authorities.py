@@ -11,6 +11,7 @@ from datetime import datetime
 
 import msgspec
 from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from lienthong.directory.records import (
     TIME_AUTHORITIES_PATH,
@@ -98,7 +99,7 @@ def is_for_stamping(certificate: x509.Certificate) -> bool:
         usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
     except (ValueError, x509.ExtensionNotFound):
         return False
-    return usage.critical and list(usage.value) == [x509.ExtendedKeyUsageOID.TIME_STAMPING]
+    return usage.critical and list(usage.value) == [ExtendedKeyUsageOID.TIME_STAMPING]
 
 
 def _change(repository: Repository, change: Callable[[_Named], _Named]) -> int:

@@ -13,11 +13,13 @@ from datetime import timedelta
 
 import msgspec
 
-from lienthong.errors import LedgerForked, LienthongError, MessageMalformed
+from lienthong.errors import GrowthUnproven, LedgerForked, LienthongError, MessageMalformed
 from lienthong.events import log_event
 from lienthong.exchange import wire
 from lienthong.exchange.core import Core
 from lienthong.exchange.recovery import undelivered_receipts
+from lienthong.exchange.witness_desk import HEAD_AT_PATH
+from lienthong.ledger.heads import LONGEST_HEAD, Head, parse_head, verify_head
 from lienthong.ledger.peers import PeerHead
 from lienthong.ledger.receipt_store import ReceiptStore
 from lienthong.ledger.search import LedgerIndex
@@ -43,6 +45,7 @@ class Housekeeping:
         self._delivered_place: int | None = None  # None until what is owed is known
         self._tasks: list[asyncio.Task[None]] = []
         self._indexed = time.monotonic()
+        self._contradicted: set[str] = set()  # forked origins, with proof for third parties
 
     def start(self) -> None:
         settings = self._core.settings
@@ -96,7 +99,7 @@ class Housekeeping:
             try:
                 core.peers.prove(peer, await self._consistency_path(peer))
             except LedgerForked:
-                log_event(logger, logging.CRITICAL, "ledger.fork_seen", origin=peer.head.origin)
+                await self._report_fork(peer)
             except LienthongError as error:
                 log_event(
                     logger,
@@ -106,6 +109,45 @@ class Housekeeping:
                     reason=str(error),
                 )
         await asyncio.get_running_loop().run_in_executor(None, core.peers.save)
+
+    async def _report_fork(self, peer: PeerHead) -> None:
+        """Say by name who has rewritten its ledger, and get what proves it to others too."""
+        first, second = peer.consistent, peer.head
+        log_event(
+            logger,
+            logging.CRITICAL,
+            "ledger.fork_seen",
+            node=first.node,
+            origin=first.origin,
+            size=first.size,
+            newer_size=second.size,
+        )
+        if first.origin in self._contradicted:
+            return
+        try:
+            other = await self._head_of_size(first)
+            await asyncio.to_thread(self._core.peers.keep_contradiction, peer, other)
+        except LienthongError as error:
+            log_event(
+                logger, logging.WARNING, "fork.not_proven", node=first.node, reason=str(error)
+            )
+        else:
+            self._contradicted.add(first.origin)
+
+    async def _head_of_size(self, first: Head) -> str:
+        """Another signed head of the same size as ``first``. Raises GrowthUnproven, …"""
+        core = self._core
+        query = f"epoch={first.epoch}&size={first.size}"
+        response = await self.call(first.node, "GET", f"{HEAD_AT_PATH}?{query}", b"")
+        if response.body.size > 4 * LONGEST_HEAD:
+            raise MessageMalformed(reason="too large")
+        note = response.body.read().decode("utf-8", "replace")
+        head = parse_head(note)
+        if (head.origin, head.size) != (first.origin, first.size) or head.root == first.root:
+            raise GrowthUnproven(origin=first.origin)
+        view = core.directory.view
+        verify_head(note, head, view.signing_key(head.node, head.key_id, head.time))
+        return note
 
     async def index_ledger(self) -> None:
         """Bring the search index up to date, in quiet moments: searches catch up by themselves."""
@@ -142,6 +184,13 @@ class Housekeeping:
 
     async def call(self, node: str, method: str, target: str, content: bytes) -> Response:
         """Ask another node. Raises MessageMalformed for a refusal, or what transport raises."""
+        response = await self.ask(node, method, target, content)
+        if response.status != 200:
+            raise MessageMalformed(reason=f"HTTP status {response.status} from {node}")
+        return response
+
+    async def ask(self, node: str, method: str, target: str, content: bytes) -> Response:
+        """Ask another node, whose answer may be a refusal. Raises what transport raises."""
         core = self._core
         view = core.directory.view
         address = core.address_of(node, view)
@@ -149,8 +198,6 @@ class Housekeeping:
         response = await core.transport.send(address, request, timeout_seconds=PEER_TIMEOUT_SECONDS)
         if response.connection is not None:
             core.check_peer(response.connection, node, view)
-        if response.status != 200:
-            raise MessageMalformed(reason=f"HTTP status {response.status} from {node}")
         return response
 
 

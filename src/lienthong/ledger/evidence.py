@@ -2,6 +2,7 @@
 
     verdict = verify_evidence(bundle_bytes, trusted_root)
     verdict.time        # "asserted" or "proven"; a bundle that proves nothing raises
+    verdict.proven.by   # "time-stamp", "witnesses" or ""
     verdict.checks      # what was checked, in order
 
 The root of trust is never taken from the bundle: a bundle signed anew under another directory
@@ -11,24 +12,34 @@ would agree with itself. Protocol with the same numbers: docs/protocols/0001-mes
 signed by the node that spoke for the client; (4) the answer was signed by the node that spoke
 for the provider, and answers this request; (5) the consumer's node acknowledged the answer, if
 the bundle says so; (6) the provider's node logged the request, if the bundle says so;
-(7) the bodies, if they are there, are those that were signed; (8) the times fit together.
+(7) the bodies, if they are there, are those that were signed; (8) the times fit together;
+(9) time-stamps and witnesses, if there are any, prove that it existed by then (evidence_time.py).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
 from itertools import pairwise
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from lienthong.directory.proof import verify_directory_proof
+from lienthong.directory.records import TimeAuthority
 from lienthong.directory.view import DirectoryView
 from lienthong.errors import EvidenceMalformed, EvidenceRejected, LienthongError
 from lienthong.identity.identifiers import ServiceId, SubsystemId
 from lienthong.ledger.erasure import Erased, message_leaf
+from lienthong.ledger.evidence_time import (
+    LARGEST_CLOCK_DIFFERENCE,
+    MOST_ANCHORS,
+    Anchor,
+    ProvenTime,
+    judge_anchors,
+)
 from lienthong.ledger.heads import Head, parse_time
 from lienthong.ledger.messages import (
     ANSWER_COMMITMENTS,
@@ -61,7 +72,6 @@ _CONTENT_NAMES = {
     "subject": ("lienthong-subject",),
     "body": ("content-digest", "content-length"),
 }
-LARGEST_CLOCK_DIFFERENCE = timedelta(minutes=10)  # between what two nodes assert
 
 
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -86,6 +96,7 @@ class Bundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     acknowledged: Proof | None = None
     request_body: bytes | None = None
     answer_body: bytes | None = None
+    anchors: Annotated[tuple[Anchor, ...], msgspec.Meta(max_length=MOST_ANCHORS)] = ()
 
 
 @dataclass(slots=True)
@@ -98,6 +109,7 @@ class Verdict:
     answer: dict[str, str] = field(default_factory=dict)
     checks: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    proven: ProvenTime = field(default_factory=ProvenTime)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +121,16 @@ class _Read:
     head: Head
 
 
-def verify_evidence(content: bytes, trusted_root: bytes) -> Verdict:
+def verify_evidence(
+    content: bytes,
+    trusted_root: bytes,
+    authorities: Iterable[TimeAuthority] = (),
+    witnesses_needed: int = 1,
+) -> Verdict:
     """Judge a bundle against ``trusted_root`` (root.json of the directory).
+
+    ``authorities``: time-stamping authorities that the judge trusts beside the directory's;
+    ``witnesses_needed``: how many agencies that had no part in it prove a time.
 
     Raises EvidenceMalformed (not a bundle) or EvidenceRejected (proves nothing; says why).
     """
@@ -120,7 +140,14 @@ def verify_evidence(content: bytes, trusted_root: bytes) -> Verdict:
         view = verify_directory_proof(trusted_root, bundle.directory)  # (2)
         verdict.instance = view.instance
         verdict.checks.append("directory")
-        _verify_exchange(bundle, view, verdict)
+        heads = _verify_exchange(bundle, view, verdict)
+        if bundle.anchors:  # (9)
+            verdict.proven = judge_anchors(
+                bundle.anchors, heads, view, authorities, witnesses_needed
+            )
+            verdict.time = "proven" if verdict.proven.by else "asserted"
+            verdict.notes += verdict.proven.notes
+            verdict.checks.append("anchors")
     except EvidenceRejected:
         raise
     except LienthongError as error:
@@ -141,7 +168,8 @@ def read_bundle(content: bytes) -> Bundle:
     return bundle
 
 
-def _verify_exchange(bundle: Bundle, view: DirectoryView, verdict: Verdict) -> None:
+def _verify_exchange(bundle: Bundle, view: DirectoryView, verdict: Verdict) -> dict[str, Head]:
+    """Check everything but the anchors; return the heads of the proofs by their names."""
     checker = ProofChecker()
     request = _verify_part(bundle.request, "request", checker, view)  # (3)
     _check_delegation(request, "x-road-client", view)
@@ -153,21 +181,22 @@ def _verify_exchange(bundle: Bundle, view: DirectoryView, verdict: Verdict) -> N
     verdict.request = {**request.fields, **_contents(bundle.request, REQUEST_COMMITMENTS)}
     verdict.answer = {**answer.fields, **_contents(bundle.answer, ANSWER_COMMITMENTS)}
     consumer, provider = request.fields["lienthong-sender"], answer.fields["lienthong-sender"]
-    heads = [request.head, answer.head]
+    heads = {"request": request.head, "answer": answer.head}
     if bundle.acknowledged is not None:  # (5)
         leaf = acknowledged_leaf(answer.leaf)
-        heads.append(checker.check(bundle.acknowledged, leaf, consumer, view))
+        heads["acknowledged"] = checker.check(bundle.acknowledged, leaf, consumer, view)
         verdict.checks.append("acknowledged")
     if bundle.received is not None:  # (6)
         leaf = received_leaf(request.leaf)
-        heads.append(checker.check(bundle.received, leaf, provider, view))
+        heads["received"] = checker.check(bundle.received, leaf, provider, view)
         verdict.checks.append("received")
     # Whoever holds a bundle must not choose a directory from before a revocation.
-    if max(head.directory_version for head in heads) > view.version:
+    if max(head.directory_version for head in heads.values()) > view.version:
         raise EvidenceRejected(reason="the directory is older than the one that the heads name")
     _check_bodies(bundle, verdict)  # (7)
     _check_times(request, answer)  # (8)
     verdict.checks.append("times")
+    return heads
 
 
 def _verify_part(part: Part, kind: str, checker: ProofChecker, view: DirectoryView) -> _Read:

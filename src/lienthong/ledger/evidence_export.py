@@ -14,9 +14,12 @@ import msgspec
 from lienthong.directory.mirror import DirectoryMirror
 from lienthong.errors import RecordNotFound, UnknownDirectoryVersion
 from lienthong.identity.identifiers import NodeId, ServiceId, SubsystemId
+from lienthong.ledger.anchor_export import AnchorExporter
 from lienthong.ledger.clock import Clock
+from lienthong.ledger.cosignatures import parse_cosignature
 from lienthong.ledger.erasure import decode_erased, is_erased, message_leaf
 from lienthong.ledger.evidence import FORMAT, Bundle, Part
+from lienthong.ledger.evidence_time import Anchor
 from lienthong.ledger.heads import format_time, parse_head
 from lienthong.ledger.messages import (
     ANSWER_COMMITMENTS,
@@ -60,6 +63,7 @@ class EvidenceExporter:
         directory: DirectoryMirror,
         clock: Clock,
         read_body_file: ReadBodyFile,
+        anchors: AnchorExporter,
     ) -> None:
         self._node = node
         self._store = store
@@ -68,6 +72,7 @@ class EvidenceExporter:
         self._directory = directory
         self._clock = clock
         self._read_body_file = read_body_file
+        self._anchors = anchors
 
     def export(self, message_id: str) -> bytes:
         """A bundle of the exchange with that request id or X-Road id. Raises RecordNotFound."""
@@ -82,17 +87,19 @@ class EvidenceExporter:
         acknowledged = self._acknowledgement(records, answer_part)
         proofs = [request_part.proof, answer_part.proof, received, acknowledged]
         version = max(parse_head(proof.head).directory_version for proof in proofs if proof)
+        anchors = self._anchors_of(records)
         bundle = Bundle(
             format=FORMAT,
             exported_by=self._node,
             exported_at=format_time(self._clock.now()),
-            directory=self._directory_proof(request_part, answer_part, version),
+            directory=self._directory_proof(request_part, answer_part, version, anchors),
             request=request_part,
             answer=answer_part,
             received=received,
             acknowledged=acknowledged,
             request_body=self._body(request),
             answer_body=self._body(answer),
+            anchors=anchors,
         )
         return msgspec.json.format(msgspec.json.encode(bundle), indent=1) + b"\n"
 
@@ -138,6 +145,13 @@ class EvidenceExporter:
         )
         return None if proof is None else decode_proof(proof)
 
+    def _anchors_of(self, records: dict[EntryKind, _Record]) -> tuple[Anchor, ...]:
+        """Anchors of the answer in our own tree: they cover the whole exchange."""
+        received = records.get(EntryKind.ANSWER_RECEIVED)
+        if received is not None:
+            return self._anchors.of("acknowledged", received.located.place)
+        return self._anchors.of("answer", records[EntryKind.ANSWER_SENT].located.place)
+
     def _body(self, record: _Record) -> bytes | None:
         entry = record.entry
         body = (
@@ -149,14 +163,22 @@ class EvidenceExporter:
             return b""
         return None if body is None or len(body) > LARGEST_BODY_IN_BUNDLE else body
 
-    def _directory_proof(self, request: Part, answer: Part, version: int) -> dict[str, Any]:
-        """What the directory said of all concerned, as of ``version``."""
+    def _directory_proof(
+        self, request: Part, answer: Part, version: int, anchors: tuple[Anchor, ...]
+    ) -> dict[str, Any]:
+        """What the directory said of all concerned, as of ``version``.
+
+        With anchors as of now: they are later than the record, and so may be their keys.
+        """
         fields = [_fields(request), _fields(answer)]
         client = SubsystemId(*fields[0]["x-road-client"].split("/"))
         service = ServiceId(*fields[0]["x-road-service"].split("/"))
         nodes = {each["lienthong-sender"] for each in fields}
+        nodes |= {parse_cosignature(line).node for each in anchors for line in each.cosignatures}
         owners = {str(NodeId(*node.split("/")).owner) for node in nodes}
         members = owners | {str(client.member), str(service.provider.member)}
+        if anchors:
+            return self._directory.proof(sorted(members), sorted(nodes), time_authorities=True)
         try:
             return self._directory.proof(sorted(members), sorted(nodes), version)
         except UnknownDirectoryVersion:  # we missed it; ours still has all keys, dated

@@ -51,9 +51,9 @@ class PeerBook:
         known = self._heads.get(head.origin)
         if known is None:
             self._remember(PeerHead(head, note, head, note))
-        elif _contradict(head, known.head):
+        elif contradict(head, known.head):
             self._report_fork(head.origin, known.note, note)
-        elif _contradict(head, known.consistent):
+        elif contradict(head, known.consistent):
             self._report_fork(head.origin, known.consistent_note, note)
         elif head.size > known.head.size:
             self._remember(replace(known, head=head, note=note))
@@ -84,10 +84,32 @@ class PeerBook:
         Raises LedgerForked when the proof fails: the node has rewritten its ledger.
         """
         first, second = peer.consistent, peer.head
+        if first.origin in self._forked:
+            raise LedgerForked(origin=first.origin)
         if not verify_consistency(first.size, second.size, path, first.root, second.root):
             self._report_fork(first.origin, peer.consistent_note, peer.note)
         current = self._heads[first.origin]
         self._remember(replace(current, consistent=second, consistent_note=peer.note))
+
+    @property
+    def forked(self) -> frozenset[str]:
+        """Origins that have shown two histories."""
+        return frozenset(self._forked)
+
+    def keep_contradiction(self, peer: PeerHead, other: str) -> None:
+        """Keep ``other``, a head of the size of ``peer.consistent`` with another root, as proof.
+
+        A failed consistency proof convinces only who asked for it; two signed heads of one size
+        convince everybody. They take the place of the pair that was kept before.
+        """
+        with writing(self._engine) as connection:
+            connection.execute(
+                delete(tables.forks).where(
+                    tables.forks.c.origin == peer.head.origin,
+                    tables.forks.c.second_head == peer.note,
+                )
+            )
+        self._keep_fork(peer.head.origin, peer.consistent_note, other)
 
     def forks(self) -> list[tuple[str, str, str]]:
         """Pairs of heads that no single ledger can have: (origin, first, second)."""
@@ -132,6 +154,10 @@ class PeerBook:
 
     def _report_fork(self, origin: str, first: str, second: str) -> None:
         self._forked.add(origin)
+        self._keep_fork(origin, first, second)
+        raise LedgerForked(origin=origin)
+
+    def _keep_fork(self, origin: str, first: str, second: str) -> None:
         with writing(self._engine) as connection:
             connection.execute(
                 delete(tables.forks).where(
@@ -148,10 +174,9 @@ class PeerBook:
                     seen_ms=milliseconds(datetime.now(UTC)),
                 )
             )
-        raise LedgerForked(origin=origin)
 
 
-def _contradict(one: Head, other: Head) -> bool:
+def contradict(one: Head, other: Head) -> bool:
     """Whether no ledger can have both: one that only grows, whose times never run backwards.
 
     The time gives a restored or rewritten ledger away at its first message, long before it

@@ -22,11 +22,15 @@ _logger = logging.getLogger("lienthong.node.health")
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that a working node needs; ``reason`` says why it fails, or what was seen."""
+    """One thing that a working node needs; ``reason`` says why it fails, or what was seen.
+
+    ``alarm``: somebody has to act, though the node works and a balancer is to go on using it.
+    """
 
     name: str
     ok: bool
     reason: str = ""
+    alarm: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ def _health(report: Callable[[], HealthReport]) -> Response:
         _logger.exception("health.report_failed")
         found = HealthReport((Check("report", ok=False, reason=type(error).__name__),))
     for check in found.checks:
-        if not check.ok:
+        if not check.ok or check.alarm:
             log_event(
                 _logger, logging.WARNING, "health.failing", check=check.name, reason=check.reason
             )

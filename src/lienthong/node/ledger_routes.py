@@ -66,6 +66,7 @@ def ledger_routes(node: Node) -> APIRouter:
             node.trust.mirror,
             node.clock,
             _body_file_reader(node),
+            node.anchoring.exporter(),
         )
         await node.housekeeping.check_consistency()  # what we export, we have compared
         content = await asyncio.to_thread(exporter.export, message_id)

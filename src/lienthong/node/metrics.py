@@ -73,6 +73,7 @@ class NodeMetrics:
             "lienthong_log_lines_dropped", "Log lines lost because the reader was too slow"
         )
         self._add_ledger_metrics()
+        self._add_anchor_metrics()
         self._add_directory_metrics()
         ProcessCollector(registry=self.registry)
 
@@ -84,6 +85,26 @@ class NodeMetrics:
         )
         self.groups = self._gauge(
             "lienthong_ledger_groups_since_start", "Groups that this process brought to disk"
+        )
+        self.forked_ledgers = self._gauge(
+            "lienthong_ledger_forks", "Ledgers of other nodes that have shown two histories"
+        )
+
+    def _add_anchor_metrics(self) -> None:
+        self.time_stamp_backlog_groups = self._gauge(
+            "lienthong_time_stamp_backlog_groups", "Groups that no time-stamp covers yet"
+        )
+        self.time_stamp_backlog_seconds = self._gauge(
+            "lienthong_time_stamp_backlog_seconds",
+            "How long the oldest of them has waited; 0 when none waits or none is wanted",
+        )
+        self.time_stamp_failures = Counter(
+            "lienthong_time_stamp_failures",
+            "Answers of time-stamping authorities that were missing or not good",
+            registry=self.registry,
+        )
+        self.witnesses = self._gauge(
+            "lienthong_witnesses", "Nodes that signed a head of this one in the last 10 minutes"
         )
 
     def _add_directory_metrics(self) -> None:

@@ -39,6 +39,24 @@ def show_status(status: dict[str, Any]) -> None:
         table.add_row(Text("  ! khôi phục · restored", "red"), words)
     for fork in status["forks"]:
         table.add_row(Text("  ! hai lịch sử · fork", "red"), fork[0])
+    _add_anchors(table, status)
     table.add_row("Dịch vụ · Services", "\n".join(status["services"]) or "–")
     table.add_row("Hệ thống · Clients", "\n".join(status["clients"]) or "–")
     Console(markup=False, highlight=False).print(table)
+
+
+def _add_anchors(table: Table, status: dict[str, Any]) -> None:
+    """Time-stamps and witnesses of the node's own heads."""
+    stamps, witnesses = status["time_stamps"], status["witnesses"]
+    last = vietnam_time(stamps["last_stamp"]) if stamps["last_stamp"] else "–"
+    waiting = f"{stamps['backlog_groups']} nhóm chờ · groups wait"
+    table.add_row(
+        "Dấu thời gian · Time-stamps", f"{last}; {waiting}" if stamps["configured"] else "–"
+    )
+    if stamps["alarm"]:
+        words = f"{stamps['backlog_seconds']:.0f} s; {stamps['last_error']}"
+        table.add_row(Text("  ! chờ quá lâu · waits too long", "red"), words)
+    signed = [f"{node}  {vietnam_time(at)}" for node, at in witnesses["signed"].items()]
+    table.add_row("Làm chứng · Witnesses", "\n".join(signed) or "–")
+    for node, reason in witnesses["refused"].items():
+        table.add_row(f"  ! {node}", reason)
