@@ -65,7 +65,9 @@ class AnswerWriter:
             outcome.body, mode, request.request_id, "answer-sent"
         )
         entry = Entry(EntryKind.ANSWER_SENT, answer_leaf, json, body_file=body_file)
-        committed = await core.committer.record(core.kept(entry, mode), body)
+        # An "in doubt" is not the answer: the gateway that executes may still give that.
+        known_as = "" if outcome.outcome == "in-doubt" else request.request_id
+        committed = await core.committer.record(core.kept(entry, mode), body, known_as)
         return Finished(json, committed.proof_json(), outcome.body), committed
 
     def _answer(self, request: Request, leaf: bytes, outcome: Outcome) -> Answer:

@@ -19,10 +19,15 @@ _NOTHING: Kept = (None, "")
 
 
 class BodyKeeper:
-    """The folder of large bodies."""
+    """The folder of large bodies.
 
-    def __init__(self, folder: Path) -> None:
+    ``suffix`` tells the files of one gateway from those of others that share the folder: two
+    may receive the same request, and only one registers it.
+    """
+
+    def __init__(self, folder: Path, suffix: str = "") -> None:
         self._folder = folder
+        self._suffix = suffix
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     async def keep(self, body: Body, mode: str, request_id: str, kind: str) -> Kept:
@@ -31,7 +36,7 @@ class BodyKeeper:
             return _NOTHING
         if body.path is None:
             return body.read(), ""
-        name = f"{request_id}.{kind}"
+        name = f"{request_id}.{kind}{self._suffix}"
         await asyncio.get_running_loop().run_in_executor(None, self._keep_file, body, name)
         return None, name
 

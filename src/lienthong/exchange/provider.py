@@ -28,9 +28,11 @@ from lienthong.errors import (
     LienthongError,
     MessageMalformed,
     NodeDraining,
+    RequestRegistered,
 )
 from lienthong.exchange.answers import AnswerWriter, Outcome
 from lienthong.exchange.core import Core
+from lienthong.exchange.elsewhere import Elsewhere
 from lienthong.exchange.execution import Execution
 from lienthong.exchange.faults import peer_fault_response
 from lienthong.exchange.once import Done, Finished, InDoubt, OnceRegister, Running
@@ -52,9 +54,15 @@ class ProviderEdge:
     """Answers other nodes."""
 
     def __init__(
-        self, core: Core, execution: Execution, answers: AnswerWriter, once: OnceRegister
+        self,
+        core: Core,
+        execution: Execution,
+        answers: AnswerWriter,
+        once: OnceRegister,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self._core = core
+        self._elsewhere = elsewhere
         self._execution = execution
         self._answers = answers
         self._once = once
@@ -154,7 +162,12 @@ class ProviderEdge:
                 signed.proof_json,
                 body_file,
             )
-            await core.committer.record(core.kept(entry, mode, request), body)
+            await core.committer.record(core.kept(entry, mode, request), body, request.request_id)
+        except RequestRegistered:
+            self._once.abandon(request.request_id)
+            core.bodies.erase(body_file)
+            assert self._elsewhere is not None  # only a shared ledger knows of other gateways
+            return await self._elsewhere.answer(request, leaf)
         except BaseException:
             self._once.abandon(request.request_id)  # nothing was executed
             raise

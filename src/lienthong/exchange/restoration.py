@@ -67,7 +67,10 @@ async def find_lost_history(
     await asyncio.gather(*late, return_exceptions=True)
     notes = {note for task in done if (note := task.result())}
     heads = {parse_head(note): note for note in notes}
-    lost = [head for head in heads if not await asyncio.to_thread(_has, core.store, head)]
+    # What was lost of an older epoch was recorded when a new one was opened: at the next start,
+    # or by the gateway of this node that was first, it opens no further one.
+    open_heads = [head for head in heads if head.epoch >= core.committer.epoch]
+    lost = [head for head in open_heads if not await asyncio.to_thread(_has, core.store, head)]
     if not lost:
         return ""
     return heads[max(lost, key=lambda head: (head.epoch, head.size))]

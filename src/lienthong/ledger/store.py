@@ -32,7 +32,7 @@ from lienthong.ledger.records import (
     place_of,
 )
 from lienthong.ledger.rows import encode, read_group
-from lienthong.ledger.sequence import SequencedWriter
+from lienthong.ledger.sequence import SequencedWriter, read_edge
 
 _PURGED = "purged"  # row of ledger_progress: bodies up to this place are gone
 GROUPS_PURGED_AT_ONCE = 100  # a longer transaction would hold up the writer of new groups
@@ -78,6 +78,14 @@ class LedgerStore:
         if stored.peaks != edge.frontier.peaks or self.size(edge.epoch) < edge.frontier.size:
             raise LedgerCorrupt(reason="the tree's edge does not belong to the stored groups")
         return edge
+
+    def newest_edge(self) -> Edge | None:
+        """The edge that all gateways share, without waiting for a turn; None on SQLite."""
+        edge = tables.edge
+        query = select(edge.c.epoch, edge.c.size, edge.c.peaks, edge.c.time_ms, edge.c.head)
+        with reading(self._engine) as connection:
+            row = connection.execute(query).first()
+        return None if row is None else read_edge(tuple(row))
 
     def close(self) -> None:
         """Let go of the writer's connection; the next append opens another."""
