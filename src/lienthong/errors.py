@@ -1184,6 +1184,10 @@ class ClientCertificateUnusable(NodeError, code="node.client_certificate", statu
     """The certificate given for a client system cannot be read."""
 
 
+class WorkersNeedPostgresql(NodeError, code="node.workers_need_postgresql", status=422):
+    """Several processes of one node share a database that one process alone may write to."""
+
+
 class NodeAlreadyRunning(NodeError, code="node.already_running"):
     """Another process runs this node."""
 

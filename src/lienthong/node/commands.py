@@ -234,16 +234,35 @@ def delegate(
 
 
 @app.command()
-def run(state: State) -> None:
+def run(
+    state: State,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=64,
+            help="Số tiến trình trên máy này; trên 1 thì cần PostgreSQL. "
+            "Processes on this machine; above 1 they need PostgreSQL.",
+        ),
+    ] = 1,
+    worker: Annotated[str, typer.Option(hidden=True)] = "",
+) -> None:
     """Chạy nút đến khi nhận SIGTERM hoặc Ctrl-C; chờ danh bạ chấp thuận nếu cần.
 
     Run the node until SIGTERM or Ctrl-C; waits for the directory's approval if need be.
 
-    Ví dụ · Example: lienthong node run /var/lib/lienthong/g01
+    Ví dụ · Example: lienthong node run /var/lib/lienthong/g01 --workers 4
     """
     from lienthong.node.process import run as run_process
+    from lienthong.node.worker import Worker
+    from lienthong.node.workers import run_workers
 
-    run_process(state)
+    if worker:
+        run_process(state, Worker.of(worker))
+    elif workers > 1:
+        raise typer.Exit(run_workers(state, workers))
+    else:
+        run_process(state)
 
 
 @app.command()

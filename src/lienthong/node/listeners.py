@@ -49,7 +49,8 @@ class Listeners:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._servers: dict[str, Server] = {}
-        self._inherited = inherited_sockets(os.environ)
+        worker = node.worker
+        self._inherited = worker.sockets if worker else inherited_sockets(os.environ)
         self.hands_over = bool(self._inherited)  # whether the next process gets our sockets
         self._management: _ManagementServer | None = None
         self._management_task: asyncio.Task[None] | None = None
@@ -182,7 +183,8 @@ class Listeners:
         )
         self._management = _ManagementServer(config)
         self._management.config.load()
-        listening = _unix_socket(path)
+        worker = self._node.worker
+        listening = _unix_socket(path) if worker is None else join_socket(path, worker.admin)
         serve_task = self._management.serve(sockets=[listening])
         self._management_task = asyncio.create_task(serve_task, name="management")
         # The socket listens already: calls made before uvicorn is ready wait in its backlog.
@@ -192,17 +194,23 @@ class Listeners:
             self._management.should_exit = True
             with suppress(asyncio.CancelledError):
                 await self._management_task
-            self._node.state.admin_socket.unlink(missing_ok=True)
+            if self._node.worker is None:  # the others go on with it
+                self._node.state.admin_socket.unlink(missing_ok=True)
             self._management = None
 
 
 def _unix_socket(path: Path) -> socket.socket:
     """A socket that only its owner may open: the mask is set before the file exists."""
     path.unlink(missing_ok=True)
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    return join_socket(path, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+
+
+def join_socket(path: Path, listening: socket.socket) -> socket.socket:
+    """Listen on a socket that other workers may hold as well: the first that is ready binds it."""
     before = os.umask(0o177)
     try:
-        listening.bind(short_socket_path(path))
+        if not listening.getsockname():
+            listening.bind(short_socket_path(path))
     finally:
         os.umask(before)
     listening.listen(64)

@@ -79,6 +79,7 @@ from lienthong.node.store import NodeStore
 from lienthong.node.trace import Tracer
 from lienthong.node.trace_exchange import TRACE_PATH, TraceExchange
 from lienthong.node.trust import Trust
+from lienthong.node.worker import Worker
 from lienthong.settings import Settings
 from lienthong.transport.client import Address, ConnectionPool, PoolLimits
 from lienthong.transport.messages import Connection
@@ -97,11 +98,15 @@ logger = logging.getLogger("lienthong.node")
 class Node:
     """All parts of one node. ``start`` waits for the directory's approval."""
 
-    def __init__(self, state: StateFolder, settings: Settings) -> None:
+    def __init__(
+        self, state: StateFolder, settings: Settings, worker: Worker | None = None
+    ) -> None:
         self.state = state
         self.settings = settings
+        self.worker = worker
         self.identity = state.read_identity()
-        self._lock = take_lock(state)
+        # Workers of one state folder are held together by their supervisor, which has the lock.
+        self._lock = take_lock(state) if worker is None else None
         self.clock = Clock()
         self.metrics = NodeMetrics()
         self.refusals = Refusals()
@@ -125,15 +130,28 @@ class Node:
         self.gateways = gateways_of(self.engine, self.sharing.take, self.sharing.each_turn)
         self.leader: Leader = self.gateways
         self.threads = ThreadPoolExecutor(SOURCE_THREADS, "source")
-        self.maintenance = False
         self.started = False
         self._tasks: list[asyncio.Task[None]] = []
         self._partners: set[str] = set()
 
+    @property
+    def maintenance(self) -> bool:
+        """Whether ``/health`` is to answer 503; the workers of one state folder share it."""
+        return self.state.maintenance.exists()
+
+    @maintenance.setter
+    def maintenance(self, on: bool) -> None:
+        if on:
+            self.state.write(self.state.maintenance, b"")
+        else:
+            self.state.maintenance.unlink(missing_ok=True)
+
     async def start(self) -> None:
         """Bring all parts up in order; returns when the node answers on all its ports."""
         self.state.create()
-        clear_spool(self.state.spool)
+        if self.worker is None:
+            clear_spool(self.state.spool)
+            self.maintenance = False
         self.listeners = Listeners(self)
         await self.listeners.start_operations()
         await self.trust.wait_for_approval()
@@ -189,7 +207,8 @@ class Node:
         await self.gateways.stop()
         self.store.close()
         self.engine.dispose()
-        self._lock.close()
+        if self._lock is not None:
+            self._lock.close()
         log_event(logger, logging.INFO, "node.stopped")
 
     async def _recover(self) -> None:

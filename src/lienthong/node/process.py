@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
@@ -18,6 +19,7 @@ from lienthong.node.incident_file import IncidentFile
 from lienthong.node.log import LogWriter, start_logging
 from lienthong.node.node import Node
 from lienthong.node.state import StateFolder
+from lienthong.node.worker import Worker
 from lienthong.settings import Settings, load_settings
 
 # Young objects of a busy node die in their request; looking at them rarely costs less.
@@ -29,24 +31,34 @@ STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 logger = logging.getLogger("lienthong.node")
 
 
-def run(folder: Path) -> None:
-    """Run the node in ``folder`` until SIGTERM or SIGINT. Raises LienthongError leaves."""
+def run(folder: Path, worker: Worker | None = None) -> None:
+    """Run the node in ``folder`` until SIGTERM or SIGINT. Raises LienthongError leaves.
+
+    ``worker``: as one of several processes, which a supervisor started.
+    """
     state = StateFolder(folder)
     identity = state.read_identity()
     settings = load_settings(state.settings, os.environ)
     if not settings.directory_url:
         raise ConfigurationError(reason="directory_url is not set")
     incidents = IncidentFile.open(state.log, settings.log_file_bytes)
-    with start_logging(settings.log_level, node=identity.node, incidents=incidents) as writer:
-        uvloop.run(_serve(state, settings, writer))
+    context: dict[str, Any] = {"worker": str(worker.number)} if worker else {}
+    with start_logging(
+        settings.log_level, node=identity.node, incidents=incidents, **context
+    ) as writer:
+        uvloop.run(_serve(state, settings, writer, worker))
 
 
-async def _serve(state: StateFolder, settings: Settings, writer: LogWriter) -> None:
+async def _serve(
+    state: StateFolder, settings: Settings, writer: LogWriter, worker: Worker | None
+) -> None:
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
     for number in STOPPING_SIGNALS:
         loop.add_signal_handler(number, stopping.set)
-    node = Node(state, settings)
+    if worker is not None:
+        worker.when_orphaned(stopping.set)
+    node = Node(state, settings, worker)
     node.metrics.log_lines_dropped.set_function(lambda: writer.dropped)
     starting = asyncio.create_task(node.start(), name="start")
     waiting = asyncio.create_task(stopping.wait(), name="stop")

@@ -74,6 +74,8 @@ class StateFolder:
         self.database = self.folder / "node.db"
         self.admin_socket = self.folder / "admin.sock"
         self.lock = self.folder / "node.lock"
+        self.maintenance = self.folder / "maintenance"
+        self.workers = self.folder / "workers"
         self.signing_key = self.keys / "signing.pem"
         self.tls_key = self.keys / "tls.pem"
         self.tls_certificate = self.keys / "tls.crt"

@@ -92,7 +92,8 @@ class Server:
         self._loop = loop
         self._listening = listening
         self._listener = listener
-        self.port: int = listening.sockets[0].getsockname()[1]
+        name = listening.sockets[0].getsockname()
+        self.port: int = name[1] if isinstance(name, tuple) else 0  # 0: a Unix socket
         self._timer: asyncio.TimerHandle | None = None
         self._sweep()
 
