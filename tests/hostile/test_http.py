@@ -135,7 +135,8 @@ MESSAGE = st.builds(
 )
 GOOD = [
     b"POST /a?b HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc",
-    b"POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX: y\r\n\r\n",
+    b"POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"3\r\nabc\r\n0\r\nX: y\r\n\r\n",
     b"GET /b HTTP/1.1\r\nHost: h\r\nX: y\r\nConnection: close\r\n\r\n",
     b"GET /b HTTP/1.1\r\nHost: h\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n",
 ]

@@ -65,8 +65,6 @@ def _decode(decoder: msgspec.json.Decoder[_Parsed], data: bytes) -> _Parsed:
     try:
         return decoder.decode(data)
     except msgspec.ValidationError as error:
-        if isinstance(error.__cause__, LienthongError):
-            raise InvalidAgreementDocument(reason=_reason(error.__cause__)) from error
         raise InvalidAgreementDocument(reason=str(error)) from error
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidAgreementDocument(reason="not JSON in UTF-8") from error
