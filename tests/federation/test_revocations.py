@@ -7,13 +7,16 @@ import json
 import ssl
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
+from lienthong.directory.onboarding import approve
 from lienthong.directory.records import Subsystem
+from lienthong.directory.repository import Repository
 from lienthong.directory.request import make_request
 from lienthong.exchange.wire import MESSAGE_PATH
 from lienthong.identity.certificates import Authority
@@ -199,3 +202,72 @@ def greet(node: TestNode, certificate: Path | None, key: Path | None) -> int:
         return connection.getresponse().status
     finally:
         connection.close()
+
+
+def request_of(node: TestNode, signing_key: PrivateKey, now: datetime) -> bytes:
+    """The next request of a node that does not run, as if made at ``now``."""
+    state = StateFolder(node.state)
+    identity = state.read_identity()
+    content = make_request(
+        NodeId(*identity.node.split("/")),
+        PrivateKey.load(state.member_key(node.member_id)),
+        signing_key,
+        PrivateKey.load(state.tls_key),
+        addresses=identity.addresses,
+        member_name=identity.owner.name,
+        node_name=identity.name,
+        subsystems=[Subsystem("ke", "Hệ thống ke")],
+        now=now,
+        previous=state.request.read_bytes() if state.request.exists() else None,
+    )
+    state.request.write_bytes(content)
+    return content
+
+
+def test_a_signing_key_whose_time_ends_is_refused_on_an_open_connection(
+    trusting: Trusting,
+) -> None:
+    node = trusting.federation.unapproved_node("G68", subsystem="ke")
+    state = StateFolder(node.state)
+    former = PrivateKey.load(state.signing_key)
+    state.request.unlink()
+    overlap = timedelta(days=7)  # in which a former key still counts
+    now = datetime.now(UTC)
+    for key, moment in (
+        (former, now - overlap - timedelta(days=1)),
+        (PrivateKey.generate(), now - overlap + timedelta(seconds=8)),
+    ):
+        request_of(node, key, moment)
+        run("directory", "approve", str(trusting.federation.directory), str(state.request))
+    trusting.wait(lambda: trusting.version() == directory_version(trusting.federation))
+    with HostilePeer(node, trusting.provider) as peer:
+        assert authentic(trusting.ask(peer))
+        trusting.wait(lambda: trusting.ask(peer).fault == "directory.key_not_valid")
+
+
+def test_a_certificate_whose_time_ends_is_refused_and_its_open_connection_is_cut(
+    trusting: Trusting,
+) -> None:
+    node = trusting.federation.unapproved_node("G69", subsystem="ke")
+    repository = Repository.open(trusting.federation.directory)
+    state = StateFolder(node.state)
+    approve(repository, state.request.read_bytes(), days=12 / 86_400)  # type: ignore[arg-type]
+    trusting.wait(lambda: trusting.version() == directory_version(trusting.federation))
+    with HostilePeer(node, trusting.provider) as peer:
+        assert authentic(trusting.ask(peer))
+        trusting.wait(lambda: is_cut(peer, trusting))
+
+
+def test_an_idle_connection_is_cut_when_its_certificate_ends(trusting: Trusting) -> None:
+    node = trusting.federation.unapproved_node("G70", subsystem="ke")
+    repository = Repository.open(trusting.federation.directory)
+    state = StateFolder(node.state)
+    approve(repository, state.request.read_bytes(), days=12 / 86_400)  # type: ignore[arg-type]
+    trusting.wait(lambda: trusting.version() == directory_version(trusting.federation))
+    with HostilePeer(node, trusting.provider) as peer:
+        assert authentic(trusting.ask(peer))
+        opened = peer._connection
+        assert opened is not None
+        opened.sock.settimeout(REFRESHED_WITHIN_SECONDS)
+        with suppress(ConnectionError, ssl.SSLError):  # how a cut looks from here
+            assert opened.sock.recv(1) == b""  # not a word is sent: the node ends it by itself
