@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote
 
 import typer
 from rich.console import Console
 from rich.table import Column, Table
-from rich.text import Text
 
 from lienthong.errors import EvidenceRejected, LedgerCorrupt
 from lienthong.given_paths import read_given, write_given
@@ -135,12 +134,34 @@ def export(
     typer.echo(str(output))
 
 
+@evidence_app.command("fork")
+def export_fork(
+    state: State,
+    node: Annotated[str, typer.Argument(help="Nút có hai lịch sử. The node that forked.")],
+    output: Annotated[Path, typer.Option(help="Tệp bằng chứng. File to write.")],
+) -> None:
+    """Xuất bằng chứng một nút khác đã viết lại sổ của nó. Export proof that another node forked.
+
+    Ví dụ · Example: lienthong evidence fork STATE VN/GOV/G66/n1 --output hai-lich-su.json
+    """
+    write_given(output, call(state, "GET", f"/forks?node_id={quote(node, safe='')}"))
+    typer.echo(str(output))
+
+
 @evidence_app.command("verify")
 def verify_bundle(
     file: Annotated[Path, typer.Argument(help="Tệp bằng chứng. The evidence file.")],
     trust: Annotated[
         Path, typer.Option(help="Gốc tin cậy (root.json), lấy riêng. Root of trust, got apart.")
     ],
+    time_authority: Annotated[
+        list[Path] | None,
+        typer.Option(help="Chuỗi PEM của cơ quan cấp dấu được tin thêm. One more authority's PEM."),
+    ] = None,
+    witnesses: Annotated[
+        int,
+        typer.Option(min=1, max=16, help="Số bên làm chứng cần có. Third parties it takes."),
+    ] = 1,
     as_json: AsJson = False,
 ) -> None:
     """Kiểm tra bằng chứng, không cần mạng và không cần nút nào. Verify offline.
@@ -148,43 +169,24 @@ def verify_bundle(
     Ví dụ · Example: lienthong evidence verify --trust root.json bang-chung.json
     """
     from lienthong.ledger.evidence import verify_evidence
+    from lienthong.ledger.fork_evidence import is_fork_bundle, verify_fork
+    from lienthong.node.verdict_view import fork_facts, given_authority, tell, verdict_facts
 
+    content, root = read_given(file), read_given(trust)
+    authorities = [given_authority(path.stem, read_given(path)) for path in time_authority or ()]
     try:
-        verdict = verify_evidence(read_given(file), read_given(trust))
+        if is_fork_bundle(content):
+            shown = fork_facts(verify_fork(content, root))
+        else:
+            shown = verdict_facts(verify_evidence(content, root, authorities, witnesses))
     except EvidenceRejected as error:
         if as_json:
             typer.echo(json.dumps({"verdict": "invalid", "reason": error.facts["reason"]}))
         raise
-    shown = {
-        "verdict": "valid",
-        "time": verdict.time,
-        "instance": verdict.instance,
-        "request": verdict.request,
-        "answer": verdict.answer,
-        "checks": verdict.checks,
-        "notes": verdict.notes,
-    }
     if as_json:
         typer.echo(json.dumps(shown, ensure_ascii=False))
     else:
-        _tell(shown)
-
-
-def _tell(verdict: dict[str, Any]) -> None:
-    times = {"asserted": "do hai nút khẳng định · asserted", "proven": "được chứng minh · proven"}
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    table.add_row(Text("✓ Bằng chứng đúng · the evidence holds", "green"), "")
-    table.add_row("Thời gian · Time", times[verdict["time"]])
-    for title, part in (("Câu hỏi · Request", "request"), ("Trả lời · Answer", "answer")):
-        table.add_row(Text(title, "bold"), "")
-        for name, value in verdict[part].items():
-            table.add_row(f"  {name}", value)
-    table.add_row("Đã kiểm tra · Checked", ", ".join(verdict["checks"]))
-    for note in verdict["notes"]:
-        table.add_row("Lưu ý · Note", note)
-    _console().print(table)
+        _console().print(tell(shown))
 
 
 def _console() -> Console:

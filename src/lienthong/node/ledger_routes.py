@@ -10,7 +10,9 @@ import msgspec
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
+from lienthong.errors import NotFound
 from lienthong.ledger.evidence_export import LARGEST_BODY_IN_BUNDLE, EvidenceExporter
+from lienthong.ledger.fork_evidence import best_first, make_fork_bundle
 from lienthong.ledger.search import Found
 
 if TYPE_CHECKING:
@@ -71,6 +73,18 @@ def ledger_routes(node: Node) -> APIRouter:
         await node.housekeeping.check_consistency()  # what we export, we have compared
         content = await asyncio.to_thread(exporter.export, message_id)
         return Response(content, media_type="application/vnd.lienthong.evidence")
+
+    @router.get("/forks")
+    async def fork(node_id: str) -> Response:
+        def make() -> bytes:
+            for _, first, second in best_first(node.core.peers.forks(), node_id):
+                return make_fork_bundle(
+                    first, second, node.identity.node, node.trust.mirror, node.clock
+                )
+            raise NotFound(name=node_id)
+
+        content = await asyncio.to_thread(make)
+        return Response(content, media_type="application/vnd.lienthong.fork")
 
     @router.post("/ledger/purge")
     async def purge(wanted: Purge) -> dict[str, int]:
