@@ -16,6 +16,7 @@ from lxml import etree
 from lienthong.ledger.evidence import verify_evidence
 from tests.federation.conftest import Pair
 from tests.fixtures.federation import TestNode, raw
+from tests.fixtures.hostile_peer import HostilePeer
 from tests.fixtures.recording_service import big_body
 from tests.fixtures.soap_calls import envelope, fault_of, multipart, post
 from tests.fixtures.soap_service import (
@@ -199,7 +200,7 @@ def test_services_and_those_that_are_open_are_listed_over_soap_only(soap: Soap) 
     assert answer.status == 200, answer.body
     listed = [each.text for each in etree.fromstring(answer.body).iterfind(".//{*}serviceCode")]
     assert listed[0] == "listMethods"
-    assert sorted(listed[1:]) == sorted(OPERATIONS)
+    assert set(listed[1:]) == set(OPERATIONS)
     provider = soap.pair.provider
     own = envelope(provider.client_id, soap.id("allowedMethods", ""), "<xrd:allowedMethods/>")
     allowed = etree.fromstring(post(provider, own).body)
@@ -279,3 +280,32 @@ def test_evidence_of_a_soap_call_verifies_and_logs_hold_no_personal_key(
             "VN001",
             "HS-7",
         )
+
+
+def test_an_envelope_that_is_not_its_signed_message_is_refused_by_a_signed_answer(
+    soap: Soap,
+) -> None:
+    federation, provider = soap.pair.federation, soap.pair.provider
+    node = federation.node("G66", subsystem="gia")
+    node.run()
+    node.wait()
+    federation.agree(node, provider, "traCuu", "--endpoint", "POST /")
+    node.stop()
+    before = len(soap.service.received)
+    mark = (("content-type", "text/xml"), ("x-road-message-type", "SOAP"))
+    with HostilePeer(node, provider) as peer:
+
+        def ask(client: str, **fields: str) -> tuple[str, str]:
+            body = envelope(client, soap.id("traCuu"))
+            said = {"path": "/", "user": "VN001", "dossier": "HS-7", **fields}
+            request = peer.request(provider.service_id("traCuu"), body=body, headers=mark, **said)
+            answer = peer.ask(peer.sign(request, body)).message
+            return answer.outcome, dict(answer.headers).get("lienthong-error", "")
+
+        inconsistent = ("refused", "soap.inconsistent")
+        assert ask(soap.consumer.client_id) == inconsistent
+        assert ask(node.client_id, user="VN002") == inconsistent
+        assert ask(node.client_id, message_id="m-2") == inconsistent
+        assert len(soap.service.received) == before
+        assert ask(node.client_id) == ("answered", "")
+    assert len(soap.service.received) == before + 1
