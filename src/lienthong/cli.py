@@ -43,6 +43,9 @@ ROOMS = {
     "restore": _Room(
         "lienthong.node.backup_commands", "restore_app", "Khôi phục nút · bring a node back"
     ),
+    "doctor": _Room(
+        "lienthong.node.doctor.commands", "app", "Khám nút · what is wrong, what to do"
+    ),
     "network": _Room(
         "lienthong.node.counters.network_commands", "app", "Toàn mạng · the whole network"
     ),

@@ -3,8 +3,8 @@
     note = sign_counters(counters, key)
     counters = verify_counters(note, view)      # what its node signed, or an error
 
-The signature covers the canonical JSON (RFC 8785) of the document without its member
-``signature``; its ``type`` keeps it apart from anything else that the key signs.
+The signature covers a line of its own and the canonical JSON (RFC 8785) of the document
+without its member ``signature``.
 Specification: docs/protocols/0005-counters.md.
 """
 
@@ -22,7 +22,8 @@ from lienthong.ledger.heads import parse_time
 from lienthong.node.counters.counts import MOST_FLOWS, Counts, Flow, Name, start_of
 
 LARGEST_DOCUMENT = 33_554_432  # bytes of JSON; a flow has about 700
-DOCUMENT_TYPE = "lienthong-counters-1"
+# Signing keys also sign heads and agreements; no text of another kind begins like this.
+_SIGNED_PREFIX = b"lienthong-counters-1\n"
 
 
 class Counters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -90,4 +91,4 @@ def verify_counters(content: bytes, view: DirectoryView, node: str, hour: str) -
 
 
 def _signed_bytes(signed: _Signed) -> bytes:
-    return canonical_json({"counters": signed.counters, "key": signed.key})
+    return _SIGNED_PREFIX + canonical_json({"counters": signed.counters, "key": signed.key})
