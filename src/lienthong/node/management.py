@@ -24,6 +24,24 @@ if TYPE_CHECKING:
     from lienthong.node.node import Node
 
 
+_TEXTS = ("type", "title", "code", "detail", "detail_en", "remedy", "remedy_en")
+_PROBLEM: dict[str, Any] = {
+    "description": "RFC 9457 problem: why it was refused, and what to do",
+    "content": {
+        "application/problem+json": {
+            "schema": {
+                "type": "object",
+                "required": [*_TEXTS, "status", "exit_code"],
+                "properties": {
+                    **{name: {"type": "string"} for name in _TEXTS},
+                    **{name: {"type": "integer"} for name in ("status", "exit_code")},
+                },
+            }
+        }
+    },
+}
+
+
 def problem(error: LienthongError) -> dict[str, Any]:
     """The RFC 9457 object of an error."""
     return {
@@ -46,6 +64,7 @@ def management_app(node: Node) -> FastAPI:
         version=__version__,
         docs_url=None,
         redoc_url=None,
+        responses={"default": _PROBLEM, 422: _PROBLEM},
     )
     app.include_router(status_routes(node))
     app.include_router(service_routes(node.administration))
