@@ -16,7 +16,6 @@ from lienthong.ledger.committer import Committed
 from lienthong.ledger.erasure import is_erased
 from lienthong.ledger.messages import (
     ANSWER_COMMITMENTS,
-    PROTOCOL_VERSION,
     Answer,
     Request,
     checked_answer_leaf,
@@ -73,7 +72,7 @@ class AnswerWriter:
     def _answer(self, request: Request, leaf: bytes, outcome: Outcome) -> Answer:
         core = self._core
         return Answer(
-            version=PROTOCOL_VERSION,
+            version=request.version,
             request_id=request.request_id,
             request_leaf=leaf,
             client=request.client,

@@ -23,12 +23,14 @@ from lienthong.exchange.convoy import (
     departures,
     request_frame,
 )
-from lienthong.exchange.wire import CONVOY_PATH
 from lienthong.transport.client import Address, Transport
 from lienthong.transport.messages import Body, Request, Response, Sink
 
 # A node of an older version knows no convoys; it may be a newer one after this time.
 ASK_AGAIN_SECONDS = 600.0
+
+
+_Destination = tuple[Address, str]  # a node, and the path of a version of the protocol
 
 
 class Pool(Transport, Protocol):
@@ -52,7 +54,7 @@ class Carrier:
         self._pool = pool
         self._spool_folder = spool_folder
         self._largest_body = largest_body
-        self._waiting: dict[Address, list[_Passenger]] = {}
+        self._waiting: dict[_Destination, list[_Passenger]] = {}
         self._one_by_one: dict[Address, float] = {}  # until when
         self._travels: set[asyncio.Task[None]] = set()
 
@@ -61,16 +63,18 @@ class Carrier:
         if request.body.size > LARGEST_BODY or request.body.path is not None:
             return await self._pool.send(address, request, timeout_seconds=timeout_seconds)
         loop = asyncio.get_running_loop()
-        waiting = self._waiting.get(address)
+        destination = address, request.target
+        waiting = self._waiting.get(destination)
         if waiting is None:
-            waiting = self._waiting[address] = []
-            loop.call_soon(self._depart, address)
+            waiting = self._waiting[destination] = []
+            loop.call_soon(self._depart, destination)
         passenger = _Passenger(request, loop.create_future(), timeout_seconds)
         waiting.append(passenger)
         return await passenger.answer
 
-    def _depart(self, address: Address) -> None:
-        waiting = self._waiting.pop(address)
+    def _depart(self, destination: _Destination) -> None:
+        waiting = self._waiting.pop(destination)
+        address = destination[0]
         if self._one_by_one.get(address, 0.0) > time.monotonic():
             convoys = [[index] for index in range(len(waiting))]
         else:
@@ -100,7 +104,8 @@ class Carrier:
 
     async def _travel(self, address: Address, passengers: list[_Passenger]) -> None:
         content = b"".join([request_frame(i, each.request) for i, each in enumerate(passengers)])
-        request = Request("POST", CONVOY_PATH, [("content-type", CONTENT_TYPE)], Body.of(content))
+        path = f"{passengers[0].request.target}s"  # of the version that they all are of
+        request = Request("POST", path, [("content-type", CONTENT_TYPE)], Body.of(content))
         reader = AnswerReader(
             len(passengers),
             lambda place, answer: _arrive(passengers[place], answer),

@@ -35,8 +35,9 @@ from lienthong.exchange.core import Core
 from lienthong.exchange.faults import PeerFault, read_peer_fault
 from lienthong.exchange.reports import report_answer, report_refusal
 from lienthong.exchange.subjects import subjects_of
+from lienthong.exchange.versions import PeerVersions
 from lienthong.exchange.wire import (
-    MESSAGE_PATH,
+    MESSAGE_PATHS,
     Signed,
     encode_json,
     message_headers,
@@ -67,7 +68,6 @@ from lienthong.exchange.xroad.paths import (
 )
 from lienthong.exchange.xroad.request_hash import request_hash, request_header_part
 from lienthong.ledger.messages import (
-    PROTOCOL_VERSION,
     REQUEST_COMMITMENTS,
     Answer,
     Request,
@@ -141,6 +141,7 @@ class ConsumerEdge:
     def __init__(self, core: Core, clients: ClientRegistry) -> None:
         self._core = core
         self._clients = clients
+        self._versions = PeerVersions(core)
         self._client_list = ClientList()
         self._answering: set[str] = set()
 
@@ -226,6 +227,11 @@ class ConsumerEdge:
             sent = await self._log_request(call, node)
             try:
                 response = await self._send(call, sent, node)
+                if response.status == 404 and await self._versions.has_changed(
+                    node, sent.message.version
+                ):  # that node was upgraded or rolled back; it has not looked at the message
+                    sent = await self._log_request(call, node)
+                    response = await self._send(call, sent, node)
                 answer = await self._take_answer(call, sent, response)
             except ConnectFailed as error:
                 log_event(
@@ -266,8 +272,9 @@ class ConsumerEdge:
         core, xroad, http = self._core, call.xroad, call.http
         path = call.target.path
         party = xroad.represented_party
+        version = await self._versions.common(node)
         message = Request(
-            version=PROTOCOL_VERSION,
+            version=version,
             request_id=new_request_id(),
             message_id=xroad.id,
             client=str(xroad.client),
@@ -298,7 +305,7 @@ class ConsumerEdge:
         mode = core.settings.log_bodies
         committed = await core.committer.record(core.kept(entry, mode, message), body)
         headers = message_headers(json, committed.proof_json())
-        return _Sent(message, leaf, HttpRequest("POST", MESSAGE_PATH, headers, http.body))
+        return _Sent(message, leaf, HttpRequest("POST", MESSAGE_PATHS[version], headers, http.body))
 
     async def _send(self, call: Call, sent: _Sent, node: str) -> HttpResponse:
         # (6) The same signed message each time: the provider's node knows its id.
@@ -350,6 +357,8 @@ class ConsumerEdge:
         said = (answer.request_id, answer.request_leaf, answer.client, answer.service)
         if said != (message.request_id, sent.leaf, message.client, message.service):
             raise InconsistentAnswer(reason="the answer is to another request")
+        if answer.version != message.version:
+            raise InconsistentAnswer(reason="the answer is of another version")
         if (answer.sender, answer.receiver) != (message.receiver, core.node):
             raise InconsistentAnswer(reason="the answer is between other nodes")
         view.check_delegation(_owner(_owner(message.service)), answer.sender, core.clock.now())

@@ -56,8 +56,11 @@ def answer_frame(place: int, response: Response) -> tuple[bytes, Body | None]:
     return (head + body.read(), None) if body.path is None else (head, body)
 
 
-def read_requests(content: bytes, connection: Connection) -> list[Request]:
-    """Take a convoy apart; nothing is verified but its form. Raises MessageMalformed."""
+def read_requests(
+    content: bytes, connection: Connection, target: str = wire.MESSAGE_PATH
+) -> list[Request]:
+    """Take a convoy apart into messages as if each had come alone to ``target``; nothing is
+    verified but its form. Raises MessageMalformed."""
     requests: list[Request] = []
     position = 0
     while position < len(content):
@@ -74,7 +77,7 @@ def read_requests(content: bytes, connection: Connection) -> list[Request]:
             raise MessageMalformed(reason="convoy")
         headers = _headers(content[line_end + 1 : message_end], content[message_end:proof_end])
         body = Body.of(content[proof_end:position])
-        requests.append(Request("POST", wire.MESSAGE_PATH, headers, body, connection))
+        requests.append(Request("POST", target, headers, body, connection))
     return requests
 
 

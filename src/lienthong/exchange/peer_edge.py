@@ -4,6 +4,7 @@ POST /lienthong/1/message       a request of one of their clients          → p
 POST /lienthong/1/messages      several of them in one                      → provider.py
 POST /lienthong/1/agreements    an agreement or a statement about one      → agreements
 POST /lienthong/1/receipts      acknowledgements of answers that we gave
+GET  /lienthong/versions        the versions of the protocol that we speak
 GET  /lienthong/1/head          our newest head
 GET  /lienthong/1/held          the caller's own newest head that we hold
 GET  /lienthong/1/consistency?epoch=0&first=5&second=9    that our ledger only grew
@@ -43,7 +44,9 @@ from lienthong.exchange.core import Core
 from lienthong.exchange.faults import peer_fault_response
 from lienthong.exchange.provider import ProviderEdge
 from lienthong.exchange.receipts import LARGEST_PARCEL, check_receipt, decode_parcel
+from lienthong.exchange.versions import Spoken
 from lienthong.ledger.merkle import consistency_path
+from lienthong.ledger.messages import PROTOCOL_VERSIONS
 from lienthong.ledger.receipt_store import ReceiptStore
 from lienthong.transport.messages import Body, Handler, Request, Response, Stream
 
@@ -51,6 +54,8 @@ LARGEST_AGREEMENT = 1_048_576  # bytes
 
 Receiver = Callable[[str, bytes], Awaitable[bytes]]
 Offer = Callable[[str, Request], Awaitable[Response]]  # (the calling node, its request)
+
+_MESSAGE_PATHS = frozenset(wire.MESSAGE_PATHS.values())
 
 logger = logging.getLogger("lienthong.exchange.peer")
 
@@ -78,6 +83,7 @@ class PeerEdge:
             ("GET", wire.HEAD_PATH): self._head,
             ("GET", wire.HELD_PATH): self._held,
             ("GET", wire.CONSISTENCY_PATH): self._consistency,
+            ("GET", wire.VERSIONS_PATH): self._versions,
         }
 
     def offer(self, method: str, path: str, answer: Offer) -> None:
@@ -86,10 +92,10 @@ class PeerEdge:
         self._offers[method, path] = answer
 
     async def handle(self, request: Request) -> Response:
-        if request.target == wire.MESSAGE_PATH and request.method == "POST":
+        if request.target in _MESSAGE_PATHS and request.method == "POST":
             return await self._provider.handle(request)
         try:
-            if request.target == wire.CONVOY_PATH and request.method == "POST":
+            if request.target in wire.CONVOY_PATHS and request.method == "POST":
                 return self._convoy(request)
             return await self._other(request)
         except LienthongError as error:
@@ -124,7 +130,9 @@ class PeerEdge:
         """Several messages in one: each is answered as if it had come alone."""
         if request.body.size > LARGEST_CONVOY + LARGEST_MESSAGE_AND_BODY:
             raise BodyTooLarge(limit_bytes=LARGEST_CONVOY)
-        messages = read_requests(request.body.read(), request.connection)
+        messages = read_requests(
+            request.body.read(), request.connection, request.target.removesuffix("s")
+        )
         stream = Stream()
         tasks = {
             asyncio.create_task(self._answer_into(stream, place, message))
@@ -189,6 +197,10 @@ class PeerEdge:
     async def _head(self, request: Request) -> Response:
         self._peer(request)
         return _note(self._core.committer.head_note)
+
+    async def _versions(self, request: Request) -> Response:
+        self._peer(request)
+        return _json(msgspec.json.encode(Spoken(PROTOCOL_VERSIONS)))
 
     async def _held(self, request: Request) -> Response:
         return _note(self._core.peers.newest_of(self._peer(request)))

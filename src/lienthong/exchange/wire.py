@@ -19,6 +19,7 @@ import msgspec
 from lienthong.errors import MessageMalformed
 from lienthong.ledger.messages import (
     PROTOCOL_VERSION,
+    PROTOCOL_VERSIONS,
     Answer,
     Request,
     checked_answer_leaf,
@@ -33,6 +34,10 @@ from lienthong.transport.messages import Response as HttpResponse
 BASE_PATH = f"/lienthong/{PROTOCOL_VERSION}"
 MESSAGE_PATH = f"{BASE_PATH}/message"
 CONVOY_PATH = f"{BASE_PATH}/messages"
+# Each version of the protocol has its own path for messages, and for several of them.
+MESSAGE_PATHS = {version: f"/lienthong/{version}/message" for version in PROTOCOL_VERSIONS}
+CONVOY_PATHS = frozenset(f"{path}s" for path in MESSAGE_PATHS.values())
+VERSIONS_PATH = "/lienthong/versions"
 AGREEMENTS_PATH = f"{BASE_PATH}/agreements"
 RECEIPTS_PATH = f"{BASE_PATH}/receipts"
 HELD_PATH = f"{BASE_PATH}/held"
@@ -91,6 +96,8 @@ def read_request(request: HttpRequest) -> Signed:
     proof = _header(request.header(PROOF_HEADER), LARGEST_PROOF)
     message = _decoded(_decode_request, json)
     leaf = checked_request_leaf(message)
+    if request.target != MESSAGE_PATHS[message.version]:
+        raise MessageMalformed(reason="a message of another version than its path")
     return Signed(message, json, _decoded(decode_proof, proof), proof, leaf)
 
 

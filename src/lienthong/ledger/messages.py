@@ -25,7 +25,8 @@ from lienthong.errors import MessageMalformed
 from lienthong.ledger.heads import parse_time
 
 MOST_NAMES_KEPT = 1000  # header names seen and found good: the same few come again and again
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSIONS = (1,)  # all that this program speaks (docs/protocols/0001-message.md §13)
+PROTOCOL_VERSION = PROTOCOL_VERSIONS[0]
 SALT_BYTES = 16
 REQUEST_COMMITMENTS = ("line", "user", "dossier", "subject", "headers", "body")
 ANSWER_COMMITMENTS = ("line", "headers", "body")
@@ -339,7 +340,7 @@ def _check_lines(lines: str, names: tuple[str, ...], time: str) -> None:
 
 
 def _check_version(version: int) -> None:
-    if version != PROTOCOL_VERSION:
+    if version not in PROTOCOL_VERSIONS:
         raise MessageMalformed(reason=f"protocol version {version} is not spoken here")
 
 
