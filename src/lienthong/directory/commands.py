@@ -16,13 +16,13 @@ from lienthong.directory.hosting import host
 from lienthong.directory.metadata import Periods
 from lienthong.directory.onboarding import approve
 from lienthong.directory.overview import Overview
-from lienthong.directory.repository import Repository
+from lienthong.directory.repository import ROLES, Repository
 from lienthong.directory.request import countersign
 from lienthong.directory.revocation import revoke
 from lienthong.directory.time_authorities import add_time_authority, end_time_authority
 from lienthong.errors import OneOptionWanted, OptionInvalid
 from lienthong.given_paths import read_given, write_given
-from lienthong.identity.keys import PrivateKey
+from lienthong.identity.key_files import open_key
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -126,6 +126,30 @@ def publish(state: State, as_json: AsJson = False) -> None:
         {"version": version, "new_snapshot": renewed},
         as_json,
         f"Đã ký lại phiên bản {version}. Version {version} is signed anew.",
+    )
+
+
+@app.command()
+def rotate(
+    state: State,
+    role: Annotated[str, typer.Option(help="root, targets, bins, snapshot, timestamp.")],
+    as_json: AsJson = False,
+) -> None:
+    """Thay một khóa của danh bạ; các nút theo ở lần làm mới kế tiếp, không cần làm gì.
+
+    Change one of the directory's own keys; nodes follow at their next refresh by themselves.
+    The key of root has to be here, for the bins that of targets. May be repeated if cut short.
+
+    Ví dụ (example): lienthong directory rotate /var/lib/lienthong/directory --role timestamp
+    """
+    if role not in ROLES:
+        raise OptionInvalid(option="--role", value=role, wanted=", ".join(ROLES))
+    repository = Repository.open(state)
+    key_id = repository.rotate(role)
+    _say(
+        {"role": role, "key": key_id, "version": repository.version},
+        as_json,
+        f"Khóa mới của / new key of {role}: {key_id}",
     )
 
 
@@ -275,7 +299,7 @@ def registrar_add(
 
     Ví dụ (example): lienthong directory registrar add STATE --name "Cục CĐSQG" --key ed25519:MCow…
     """
-    keys = [PrivateKey.load(path) for path in signed_with or ()]
+    keys = [open_key(path) for path in signed_with or ()]
     version = add_registrar(Repository.open(state), name, key, keys)
     _say({"version": version}, as_json, f"Đã thêm. Added; version {version}.")
 
@@ -292,7 +316,7 @@ def registrar_countersign(
 
     Ví dụ (example): lienthong directory registrar countersign r.json --key 1.pem --output r1.json
     """
-    write_given(output, countersign(read_given(request), PrivateKey.load(key)))
+    write_given(output, countersign(read_given(request), open_key(key)))
     typer.echo(str(output))
 
 

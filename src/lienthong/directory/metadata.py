@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import NamedTuple, TypeVar
 
 import msgspec
-from securesystemslib.signer import CryptoSigner
+from securesystemslib.signer import CryptoSigner, Key
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import (
     Delegations,
@@ -89,6 +89,7 @@ class MetadataSigner:
         self._versions: tuple[bytes, Versions] | None = None
         self._indexes: dict[tuple[str, int], dict[str, bytes]] = {}
         self._roles: SuccinctRoles | None = None
+        self._fresh: dict[str, CryptoSigner] = {}  # a key that is about to take its place
 
     def is_empty(self) -> bool:
         return self._site.read(TIMESTAMP) is None
@@ -145,6 +146,71 @@ class MetadataSigner:
         }
         self._publish(due, {}, versions)
         return True
+
+    def rotate(self, role: str, key: PrivateKey) -> None:
+        """Let ``key`` take the place of a role's key, and sign anew what that role signs.
+
+        1. A new root names it (for the bins: new top-level targets); a new root's key signs
+           together with the former one.
+        2. What the role signs is signed by it, and counts with the next timestamp.
+
+        May be repeated with the same key after it was cut short. Raises InvalidKey (a key that
+        is needed is not here), DirectoryStateInvalid.
+        """
+        former = self._signer("root") if role == "root" else None
+        self._fresh = {role: CryptoSigner(key.cryptography)}
+        try:
+            self._publish_naming(role, former)
+        finally:
+            self._fresh = {}
+
+    def _publish_naming(self, role: str, former: CryptoSigner | None) -> None:
+        files = {} if role == "bins" else self._root_naming(role, former)
+        versions = self.versions()
+        if role in ("root", "timestamp"):
+            self._site.write_all(files)
+            self._publish_timestamp(versions, snapshot_data=None)
+            return
+        changed: dict[str, Targets] = {}
+        if role in ("targets", "bins"):
+            changed["targets"] = self.targets("targets")
+        if role == "bins":
+            changed |= self._bins_naming(changed["targets"], self._fresh[role].public_key)
+        self._publish(changed, files, versions)
+
+    def _root_naming(self, role: str, former: CryptoSigner | None) -> dict[str, bytes]:
+        """The next root, in which a role has its new key only."""
+        root = Metadata[Root].from_bytes(self.root_bytes()).signed
+        new = self._fresh[role].public_key
+        for key_id in tuple(root.roles[role].keyids):
+            if key_id != new.keyid:
+                root.revoke_key(key_id, role)
+        root.add_key(new, role)
+        root.version += 1
+        root.expires = self._expiry("root")
+        metadata = Metadata(root)
+        metadata.sign(self._signer("root"))
+        if former is not None:
+            metadata.sign(former, append=True)
+        return {metadata_name("root", root.version): metadata.to_bytes()}
+
+    def _bins_naming(self, targets: Targets, key: Key) -> dict[str, Targets]:
+        """Put the new key of the bins into ``targets``; all bins, to be signed by it."""
+        roles = targets.delegations.succinct_roles if targets.delegations else None
+        assert roles is not None
+        roles = SuccinctRoles([key.keyid], 1, roles.bit_length, BIN_PREFIX)
+        targets.delegations = Delegations({key.keyid: key}, succinct_roles=roles)
+        return {role: self.targets(role) for role in roles.get_roles()}
+
+    def names(self, role: str, key: PrivateKey) -> bool:
+        """Whether what is published says that ``key`` is the role's."""
+        key_id = CryptoSigner(key.cryptography).public_key.keyid
+        if role == "bins":
+            delegations = self.targets("targets").delegations
+            assert delegations is not None
+            assert delegations.succinct_roles is not None
+            return key_id in delegations.succinct_roles.keyids
+        return key_id in Metadata[Root].from_bytes(self.root_bytes()).signed.roles[role].keyids
 
     def versions(self) -> Versions:
         """Return what is published now."""
@@ -248,7 +314,9 @@ class MetadataSigner:
         return metadata.to_bytes()
 
     def _signer(self, role: str) -> CryptoSigner:
-        return CryptoSigner(self._key("bins" if role.startswith(BIN_PREFIX) else role).cryptography)
+        name = "bins" if role.startswith(BIN_PREFIX) else role
+        fresh = self._fresh.get(name)
+        return fresh if fresh is not None else CryptoSigner(self._key(name).cryptography)
 
     def _is_key_here(self, role: str, signed: Root | Targets) -> bool:
         try:

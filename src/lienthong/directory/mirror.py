@@ -41,6 +41,7 @@ from lienthong.errors import (
     DirectoryError,
     DirectoryInconsistent,
     DirectoryNotLoaded,
+    DirectorySignatureInvalid,
     DirectoryUnreachable,
 )
 
@@ -141,13 +142,31 @@ class DirectoryMirror:
         if timestamp is None:
             return
         try:
-            trust = Trust(self.trusted_root, LONG_AGO)
-            self._advance_root(trust, lambda name, limit: None)
-            trust.offer_timestamp(timestamp)
-            copy = assemble(trust, timestamp, self._read_local)
+            copy = self._assemble_local(timestamp)
             self._adopt(copy, read_held(self.site, copy.facts.version))
         except DirectoryError as error:
             _LOG.error("the copy of the directory on disk is not used: %s", error)
+
+    def _assemble_local(self, timestamp: bytes) -> Copy:
+        """Verify the copy under the newest root, or the one under which it was taken.
+
+        A root with another key may have come when what that key signs had not: without a
+        network the copy goes on until its date. A refresh starts from the newest root always.
+        """
+        newest = Trust(self.trusted_root, LONG_AGO)
+        first = newest.root.version
+        self._advance_root(newest, lambda name, limit: None)
+        failure: DirectoryError | None = None
+        for last in range(newest.root.version, first - 1, -1):
+            trust = Trust(self.trusted_root, LONG_AGO)
+            self._advance_root(trust, lambda name, limit: None, last)
+            try:
+                trust.offer_timestamp(timestamp)
+                return assemble(trust, timestamp, self._read_local)
+            except DirectorySignatureInvalid as error:
+                failure = failure or error
+        assert failure is not None
+        raise failure
 
     def _read_local(self, name: str) -> bytes:
         data = self.site.read(name)
@@ -216,8 +235,10 @@ class DirectoryMirror:
         now = self._clock()
         return now if self._copy is None else max(now, self._copy.facts.published)
 
-    def _advance_root(self, trust: Trust, fetch: Fetch) -> None:
+    def _advance_root(self, trust: Trust, fetch: Fetch, last: int | None = None) -> None:
         for _ in range(_MOST_ROOTS):
+            if trust.root.version == last:
+                return
             name = metadata_name("root", trust.root.version + 1)
             known = self.site.read(name)
             data = known or fetch(name, LARGEST_METADATA_BYTES)

@@ -149,6 +149,25 @@ class Repository:
             self.write_bundle()
         return renewed
 
+    def rotate(self, role: str) -> str:
+        """Make a new key for a role of the metadata, let it take its place; returns its id.
+
+        ``role`` is one of ``ROLES``. The former key counts no more once a node has refreshed.
+        The keys of root (for the bins: of targets) and snapshot and timestamp have to be here.
+        After it was cut short, give it again. Raises InvalidKey, DirectoryStateInvalid.
+        """
+        place = self.state / "keys" / f"{role}.pem"
+        following = place.with_name(f"{role}.next.pem")
+        with self._locked():
+            if not following.exists():
+                PrivateKey.generate().save(following)
+            key = PrivateKey.load(following)
+            self.signer.rotate(role, key)
+            following.replace(place)
+            Site(self.state).write_all({"root.json": self.signer.root_bytes()})
+        self.write_bundle()
+        return key.public.key_id
+
     def write_bundle(self) -> None:
         """Make the file from which nodes take their first copy."""
         write_bundle(self.site.folder / BUNDLE, self._bundled())
@@ -171,7 +190,13 @@ class Repository:
             yield
 
     def _key(self, role: str) -> PrivateKey:
-        return PrivateKey.load(self.state / "keys" / f"{role}.pem")
+        place = self.state / "keys" / f"{role}.pem"
+        following = place.with_name(f"{role}.next.pem")
+        if following.exists():  # a rotation was cut short
+            key = PrivateKey.load(following)
+            if self.signer.names(role, key):
+                return key
+        return PrivateKey.load(place)
 
     def _make_keys(self) -> None:
         folder = self.state / "keys"
