@@ -3,9 +3,9 @@
     python -m tools.make_vectors            # write them anew
     python -m tools.make_vectors --check    # fail when the program would write others
 
-Everything is fixed: keys, salts, times. Two things cannot be computed again and are kept as they
-are as long as they verify: ECDSA and RSA-PSS signatures (they are made with random numbers), and
-the directory that the evidence leads to (its certificates are).
+Everything is fixed: keys, salts, times. Three things cannot be computed again and are kept as they
+are as long as they verify: ECDSA and RSA-PSS signatures (they are made with random numbers), the
+directory that the evidence leads to (its certificates are), and the time-stamp.
 """
 
 from __future__ import annotations
@@ -23,18 +23,20 @@ from typing import Any
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from lienthong.demo.time_authority import TimeAuthority as OpensslAuthority
 from lienthong.directory.mirror import DirectoryMirror
 from lienthong.directory.onboarding import approve
-from lienthong.directory.records import Subsystem
+from lienthong.directory.records import Subsystem, TimeAuthority
 from lienthong.directory.repository import Repository
 from lienthong.directory.request import make_request
-from lienthong.errors import LienthongError
+from lienthong.errors import LienthongError, TimeStampInvalid
 from lienthong.exchange.wire import encode_json, message_headers
 from lienthong.identity.identifiers import NodeId
 from lienthong.identity.keys import Algorithm, PrivateKey, PublicKey
+from lienthong.ledger.cosignatures import cosign, cosigned_text, witness_name
 from lienthong.ledger.erasure import decode_erased, erased
 from lienthong.ledger.evidence import FORMAT, Bundle, Part
-from lienthong.ledger.heads import Head, parse_head, sign_head, verify_head
+from lienthong.ledger.heads import Head, format_time, parse_head, sign_head, verify_head
 from lienthong.ledger.merkle import consistency_path
 from lienthong.ledger.messages import (
     ANSWER_COMMITMENTS,
@@ -55,6 +57,8 @@ from lienthong.ledger.messages import (
 )
 from lienthong.ledger.proofs import decode_proof
 from lienthong.ledger.records import CommittedGroup, Entry, EntryKind
+from lienthong.ledger.timestamps import accept_reply, stamp_query, verify_stamp
+from lienthong.ledger.witness_request import WitnessRequest, format_witness_request
 from tools.vector_samples import (
     CONSUMER,
     PROVIDER,
@@ -326,12 +330,64 @@ def _node_request(node: str, system: str) -> bytes:
     )
 
 
+def time() -> Any:
+    """A cosignature, a request to a witness, a fork; and a stamp, kept as it was given once."""
+    tree = Tree(PROVIDER, fixed_key("provider"))
+    _fill(tree, 5)
+    note = tree.commit([sha256(b"the sixth").digest()]).head
+    head, witness = parse_head(note), fixed_key("consumer")
+    path = consistency_path(tree.subtree, 4, 6)
+    other = msgspec.structs.replace(head, root=sha256(b"another history").digest())
+    return {
+        "head": note,
+        "witness": {
+            "node": CONSUMER,
+            "public_key": witness.public.text,
+            "name": witness_name(CONSUMER),
+            "time": TIME_TEXT,
+            "signed": cosigned_text(head, int(TIME.timestamp())).decode(),
+            "line": cosign(head, CONSUMER, witness, TIME),
+        },
+        "request": format_witness_request(WitnessRequest(4, path, note)).decode(),
+        "old_root": tree.roots[3].hex(),
+        "contradicting_head": sign_head(other, fixed_key("provider")),
+        "stamp": _stamp(note),
+    }
+
+
+def _stamp(note: str) -> dict[str, str]:
+    """The stamp made before, if it holds; a new one of a new authority otherwise."""
+    known: dict[str, str] = _known("time.json", {}).get("stamp", {})
+    authority = TimeAuthority("TSA", known.get("certificates", ""), DIRECTORY_TIME, None)
+    try:
+        verify_stamp(base64.b64decode(known.get("response", "")), note, [authority])
+    except TimeStampInvalid:
+        return _new_stamp(note)
+    return known
+
+
+def _new_stamp(note: str) -> dict[str, str]:
+    with tempfile.TemporaryDirectory() as folder:
+        authority = OpensslAuthority(Path(folder))
+        authority.prepare("Lien Thong test vectors")
+        query = stamp_query(note)
+        chain = authority.chain.read_text(encoding="ascii")
+        trusted = TimeAuthority("TSA", chain, DIRECTORY_TIME, None)
+        stamp, stamped = accept_reply(authority.reply(query.request), note, query, [trusted])
+        return {
+            "certificates": chain,
+            "response": _base64(stamp.response),
+            "time": format_time(stamped.time),
+        }
+
+
 FILES: dict[str, Callable[[], Any]] = {
     "messages.json": messages,
     "wire.json": wire,
     "heads.json": heads,
     "trees.json": trees,
     "evidence.json": evidence,
+    "time.json": time,
 }
 
 

@@ -29,6 +29,10 @@ from lienthong.demo.plan import (
 from lienthong.demo.processes import Child
 from lienthong.demo.public_commands import PublicCommands, line, program
 
+WITHOUT_STAMPS = (
+    "Máy này không có openssl: không có dấu thời gian · openssl is not installed here: no "
+    "time-stamps, times in evidence are asserted or witnessed"
+)
 VALID_FROM, VALID_UNTIL = "2026-01-01", "2036-01-01"
 AT_ONCE = 4  # commands run side by side; each is a short Python process
 
@@ -61,6 +65,13 @@ class Builder:
                 partial(self._once, "directory", "init", directory, "--instance", INSTANCE),
             )
         )
+        authority = self.nation.time_authority
+        if authority is None:
+            self.phase(WITHOUT_STAMPS)
+            return
+        authority.prepare()
+        named = ("--name", "Cơ quan cấp dấu thời gian (minh họa)")
+        self._once("directory", "time-authority", "add", directory, str(authority.chain), *named)
 
     def _enrol(self) -> None:
         self._side_by_side(partial(self._init, agency) for agency in AGENCIES)
@@ -75,7 +86,11 @@ class Builder:
             "peer_listen": f"127.0.0.1:{ports.peer}",
             "operations_listen": f"127.0.0.1:{ports.operations}",
             "directory_refresh_seconds": "5",
+            "witness_interval_seconds": "2",
         }
+        if self.nation.time_authority is not None:
+            settings["time_stamp_urls"] = f"http://127.0.0.1:{self.nation.time_port}/tsr"
+            settings["time_stamp_interval_seconds"] = "2"
         chosen = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
         self._once(
             *("node", "init", str(self.nation.state(agency))),
@@ -98,6 +113,14 @@ class Builder:
             ],
             nation.logs / "benh-vien-rest.log",
         )
+        authority = nation.time_authority
+        if authority is not None:
+            words = ("--folder", str(authority.folder), "--port", str(nation.time_port))
+            nation.children.start(
+                "dau-thoi-gian",
+                [sys.executable, "-m", "lienthong.demo.time_authority", *words],
+                nation.logs / "dau-thoi-gian.log",
+            ).wait_until_ready(nation.time_port, None)
         directory.wait_until_ready(ports[0], None)
         nodes = [
             (agency, self._serve("node", "run", str(nation.state(agency)), name=agency.folder))

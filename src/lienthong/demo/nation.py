@@ -11,8 +11,10 @@ from lienthong.demo.plan import AGENCIES, Agency
 from lienthong.demo.processes import Children, free_ports
 from lienthong.demo.public_commands import PublicCommands
 from lienthong.demo.registers import Registers
+from lienthong.demo.time_authority import OPENSSL, TimeAuthority
 
 PORTS_PER_NODE = 3
+_TIME_PORT = 2 + len(AGENCIES) * PORTS_PER_NODE  # place among the ports of the journal
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,17 @@ class Nation:
         """Where the hospital's existing service listens."""
         return f"http://127.0.0.1:{self.journal['ports'][1]}"
 
+    @property
+    def time_authority(self) -> TimeAuthority | None:
+        """The authority that stamps the nodes' heads; None without openssl, which plays it."""
+        known = len(self.journal["ports"]) > _TIME_PORT  # an older demo's folder has no port for it
+        return TimeAuthority(self.folder / "dau-thoi-gian") if OPENSSL and known else None
+
+    @property
+    def time_port(self) -> int:
+        """Where that authority listens."""
+        return int(self.journal["ports"][_TIME_PORT])
+
     def state(self, agency: Agency) -> Path:
         """State folder of an agency's node."""
         return self.folder / agency.folder
@@ -80,7 +93,7 @@ def new_journal(folder: Path, people: int, first_port: int | None) -> Journal:
     """Open the journal of a state folder, or begin one with free ports."""
     journal = Journal(folder, {"people": people, "ports": []})
     if not journal["ports"]:
-        count = 2 + len(AGENCIES) * PORTS_PER_NODE
+        count = _TIME_PORT + 1
         journal.content["ports"] = free_ports(count, first_port)
         journal.save()
     return journal

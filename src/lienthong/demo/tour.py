@@ -11,6 +11,7 @@ import http.client
 import json
 import sqlite3
 import subprocess
+import time
 import urllib.request
 from collections.abc import Callable
 from contextlib import closing
@@ -40,6 +41,7 @@ BIRTHS = JUSTICE.service_id("khai-sinh")
 ACTIVITY = HOSPITAL.service_id("hoat-dong")
 NOBODY = "001099999999"  # its serial is not one that the generator gives
 BATCH = 500
+PROVEN_SECONDS = 30.0
 
 LOOKUP = Call(
     CITIZENS, "/records:lookup", {"keys": [FATHER], "fields": ["ho_ten", "noi_thuong_tru"]}
@@ -218,6 +220,33 @@ def evidence(tour: Tour, result: StepResult) -> None:
     result.expect("Xuất · Exported", 0, exported.returncode)
     checked = _verify(tour, result, tour.evidence)
     result.expect("Hợp lệ · Valid", 0, checked.returncode)
+
+
+@step("Thời gian được chứng minh", "The time is proven")
+def time_proven(tour: Tour, result: StepResult) -> None:
+    """A stamp or two witnesses come within seconds; they go into what is exported after them."""
+    by = "witnesses" if tour.nation.time_authority is None else "time-stamp"
+    deadline = time.monotonic() + PROVEN_SECONDS
+    while (found := _exported_again(tour)).get("proven_by") != by and time.monotonic() < deadline:
+        time.sleep(0.5)
+    _verify(tour, result, tour.evidence)
+    result.expect("Bằng · By", by, found.get("proven_by"))
+    result.expect("Thời gian · Time", "proven", found.get("time"))
+    if by == "witnesses":
+        result.remark("Máy này không có openssl · openssl is not installed: no time-stamps")
+    for stamped in found.get("stamps", []):
+        result.remark(f"{stamped['authority']}: {stamped['time']}")
+    for each in found.get("witnesses", []):
+        result.remark(f"{each['node']}: {each['time']}")
+
+
+def _exported_again(tour: Tour) -> dict[str, Any]:
+    """Export the evidence once more, and judge it; empty while it cannot be."""
+    quiet = type(tour.nation.commands)(lambda text: None)
+    state, file = str(tour.nation.state(ONE_STOP)), str(tour.evidence)
+    quiet.attempt("evidence", "export", state, tour.message_id, "--output", file)
+    judged = quiet.attempt("evidence", "verify", "--trust", str(tour.nation.root), file, "--json")
+    return dict(json.loads(judged.stdout)) if judged.returncode == 0 else {}
 
 
 @step("Sửa một byte của bằng chứng", "One byte of the evidence changed")

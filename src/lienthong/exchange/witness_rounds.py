@@ -89,9 +89,9 @@ class WitnessRounds:
         named = self._core.settings.witnesses
         if named.strip():
             return [node.strip() for node in named.split(",") if node.strip()]
-        return choose_witnesses(
-            self._core.node, (peer.head.node for peer in self._core.peers.all())
-        )
+        peers = self._core.peers
+        known = (peer.head.node for peer in peers.all() if peer.head.origin not in peers.forked)
+        return choose_witnesses(self._core.node, known)
 
     async def _have_signed(self, witness: str, newest: OwnHead) -> None:
         """Raises CosignatureInvalid, MessageMalformed (a refusal), TransportError leaves."""
