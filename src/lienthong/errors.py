@@ -741,6 +741,10 @@ class RateExceeded(AccessDenied, code="agreements.rate", status=429):
     """More requests a second than agreed."""
 
 
+class ReservationWanted(AccessDenied, code="agreements.reservation", status=429):
+    """This gateway has used up its share of a rate or quota and has to reserve more first."""
+
+
 class QuotaExceeded(AccessDenied, code="agreements.quota", status=429):
     """More was asked in a day than agreed."""
 
@@ -813,6 +817,12 @@ class ClientNotAuthenticated(
 
 class UnknownPath(MessageError, code="message.unknown_path", status=404, xroad="NotFound"):
     """A node was asked for an address that it does not serve."""
+
+
+class NoCommonVersion(
+    MessageError, code="message.no_common_version", status=502, xroad="NetworkError"
+):
+    """Our node and the provider's speak no version of the protocol in common."""
 
 
 class NodeUnreachable(

@@ -14,6 +14,8 @@ import yaml
 
 from lienthong import __version__
 from lienthong.cli import program
+from lienthong.node.inherited import PORTS
+from lienthong.settings import load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -107,3 +109,21 @@ def test_a_service_may_do_only_what_it_needs(unit: Path) -> None:
         "ProtectSystem=strict",
         "StateDirectoryMode=0700",
     } <= lines
+
+
+@pytest.mark.parametrize(
+    ("unit", "port", "setting"),
+    [
+        ("clients", "client_http", "client_http_listen"),
+        ("peers", "peers", "peer_listen"),
+        ("operations", "operations", "operations_listen"),
+    ],
+)
+def test_socket_units_open_the_ports_that_a_node_would(unit: str, port: str, setting: str) -> None:
+    text = (ROOT / "packaging" / "systemd" / f"lienthong-{unit}@.socket").read_text()
+    lines = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    assert lines["ListenStream"] == getattr(load_settings(), setting)
+    assert lines["FileDescriptorName"] == port
+    assert port in PORTS
+    assert lines["Service"] == "lienthong-node@%i.service"
+    assert (ROOT / "packaging" / "systemd" / "lienthong-node@.service").exists()
