@@ -214,6 +214,9 @@ def test_an_answer_must_repeat_every_field_of_the_request() -> None:
             check_answer(asked, read(good.replace(old.encode(), new.encode())))
     with pytest.raises(errors.SoapAnswerInconsistent):
         check_answer(asked, read(envelope(CLIENT, SERVICE, "<h:khac/>")))
+    without = read(changed("<xrd:issue>HS-7</xrd:issue>", ""))
+    with pytest.raises(errors.SoapAnswerInconsistent):
+        check_answer(without, read(good))
 
 
 # --- encodings --------------------------------------------------------------------------

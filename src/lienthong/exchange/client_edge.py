@@ -34,7 +34,7 @@ class ClientEdge(ConsumerEdge):
     async def _answer(self, request: HttpRequest, started: float) -> HttpResponse:
         if request.target.startswith("/r1/"):
             return await super()._answer(request, started)
-        wsdl = is_wsdl(request.target)
+        wsdl = request.method == "GET" and is_wsdl(request.target)
         if not wsdl and not speaks_soap(request):
             return await super()._answer(request, started)
         if self._core.draining:

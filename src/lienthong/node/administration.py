@@ -90,9 +90,9 @@ class Administration:
         for definition in definitions:
             former = self._definitions.get(definition.id)
             if former is not None and former.kind == "soap":
-                new = {each.version for each in definition.soap}
-                kept = tuple(each for each in former.soap if each.version not in new)
-                definition = msgspec.structs.replace(definition, soap=(*kept, *definition.soap))
+                new = {each.version for each in definition.versions}
+                kept = tuple(each for each in former.versions if each.version not in new)
+                definition = msgspec.structs.replace(definition, soap=(*kept, *definition.versions))
             await self.add_service(definition)
             added.append(definition)
         return added

@@ -138,6 +138,6 @@ def shown_service(definition: ServiceDefinition, classification: str) -> dict[st
     shown["source"] = definition.source.partition("://")[0]
     shown["contract"] = bool(definition.contract)
     shown["openapi"] = bool(definition.openapi)
-    shown["soap"] = [{"version": each.version, "url": each.url} for each in definition.soap]
+    shown["soap"] = [{"version": each.version, "url": each.url} for each in definition.versions]
     shown["classification"] = classification
     return shown

@@ -81,7 +81,7 @@ def _soap(definition: ServiceDefinition, code: str, transport: Transport) -> Ser
         id=definition.id,
         soap=SoapService(
             definition.id,
-            {each.version: _soap_version(each, code, transport) for each in definition.soap},
+            {each.version: _soap_version(each, code, transport) for each in definition.versions},
         ),
         enabled=definition.enabled,
         notice=definition.notice,

@@ -39,7 +39,8 @@ class ServiceDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 
     A contract service has ``contract`` (the ODCS file itself) and ``source`` (its address, a
     secret where it holds a password); a relay has ``relay`` (the base address); a SOAP service
-    has its versions in ``soap``.
+    has its versions in ``soap``, which is left out of the JSON of others: releases
+    before it refuse what they do not know, and a node may be rolled back to one.
     """
 
     id: str
@@ -55,7 +56,12 @@ class ServiceDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     timeout_seconds: float = 60.0
     enabled: bool = True
     notice: str = ""
-    soap: tuple[SoapVersionDefinition, ...] = ()
+    soap: tuple[SoapVersionDefinition, ...] | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def versions(self) -> tuple[SoapVersionDefinition, ...]:
+        """Versions of a SOAP service; of others none."""
+        return self.soap or ()
 
 
 class ClientDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

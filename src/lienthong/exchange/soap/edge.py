@@ -18,7 +18,6 @@ from lienthong.errors import (
     LienthongError,
     SoapAnswerInconsistent,
     UnknownClient,
-    UnsupportedMethod,
 )
 from lienthong.exchange.clients import ClientRegistry
 from lienthong.exchange.soap.envelope import Envelope
@@ -37,7 +36,7 @@ from lienthong.exchange.soap.names import (
 from lienthong.exchange.soap.request_hash import request_hash
 from lienthong.exchange.wire import Signed
 from lienthong.exchange.xroad.faults import Fault
-from lienthong.exchange.xroad.headers import XRoadHeaders
+from lienthong.exchange.xroad.headers import XRoadHeaders, purpose_of
 from lienthong.exchange.xroad.paths import (
     METASERVICES,
     ServiceTarget,
@@ -109,7 +108,11 @@ class SoapEdge:
             refusal = signed_fault(list(message.headers), response.body)
             return _with_id(self.fault(refusal), request_id)
         headers = _answer_headers(list(message.headers), request_id)
-        await self._check(question, headers, response.body)
+        try:
+            await self._check(question, headers, response.body)
+        except LienthongError:
+            response.body.discard()
+            raise
         return HttpResponse(message.status, headers, response.body)
 
     def fault(self, fault: Fault) -> HttpResponse:
@@ -120,10 +123,8 @@ class SoapEdge:
         """Answer ``GET /wsdl?xRoadInstance=…``: asks ``getWsdl`` of the provider.
 
         A request without X-Road-Client is asked for the first client system that may connect
-        as this one does. Raises MissingParameter, UnknownClient, UnsupportedMethod.
+        as this one does. Raises MissingParameter, UnknownClient, InvalidIdentifier.
         """
-        if request.method != "GET":
-            raise UnsupportedMethod(method=request.method[:20])
         service, version = _wsdl_target(request.query)
         client = self._client(request)
         content = wsdl_request(client, service, version, f"{view.instance}-{uuid.uuid4()}")
@@ -141,8 +142,6 @@ class SoapEdge:
         return _with_id(found, request_id)
 
     async def _read(self, request: HttpRequest) -> _Question:
-        if request.method != METHOD:
-            raise UnsupportedMethod(method=request.method[:20])
         part, envelope = await read_part(request.header("content-type"), request.body)
         return _Question(request, part, envelope, read_headers(envelope))
 
@@ -152,7 +151,7 @@ class SoapEdge:
         http, said = question.http, question.said
         code = said.service.service
         target = ServiceTarget(said.service, PATH, "", code if code in METASERVICES else None)
-        purpose = http.header("lienthong-purpose")
+        purpose = purpose_of(http)
         headers = [pair for pair in http.headers if pair[0] in _KEPT]
         if said.party:
             headers.append(("x-road-represented-party", said.party))

@@ -41,7 +41,7 @@ from lienthong.ledger.messages import Request
 from lienthong.transport.messages import Body, Headers, Response
 from lienthong.transport.messages import Request as HttpRequest
 
-INLINE_BYTES = 1 << 16  # smaller bodies are read at once: a thread would take longer
+INLINE_BYTES = 1 << 14  # smaller bodies are read at once: a thread would take longer
 
 
 class Asked(NamedTuple):
@@ -98,7 +98,11 @@ class SoapExecution:
         version = soap.version(asked.said.version)
         check_action(version, _header(request, "soapaction"))
         response = await self._send(version, service, request, http)
-        return await self._checked(asked, response)
+        try:
+            return await self._checked(asked, response)
+        except BaseException:
+            response.body.discard()
+            raise
 
     async def _asked(self, request: Request, http: HttpRequest) -> Asked:
         part, envelope = await read_part(_header(request, "content-type"), http.body)

@@ -117,11 +117,9 @@ def check_answer(asked: Envelope, answered: Envelope) -> None:
 
     Raises SoapAnswerInconsistent.
     """
-    for name, sent in asked.fields.items():
-        if name == "requestHash":
-            continue
-        came = answered.fields.get(name)
-        if came is None or _value(came) != _value(sent):
+    for name in sorted({*asked.fields, *answered.fields} - {"requestHash"}):
+        sent, came = asked.fields.get(name), answered.fields.get(name)
+        if sent is None or came is None or _value(sent) != _value(came):
             raise SoapAnswerInconsistent(field=name)
     if not answered.operation.startswith(asked.operation):
         raise SoapAnswerInconsistent(field="Body")

@@ -18,7 +18,7 @@ import msgspec
 from lienthong.errors import InvalidHeader, MissingClient
 from lienthong.identity.identifiers import NodeId, ServiceId, SubsystemId
 from lienthong.ledger.messages import new_request_id
-from lienthong.transport.messages import Headers
+from lienthong.transport.messages import Headers, Request
 
 # What X-Road's code drops in both directions (RestMessage.SKIPPED_HEADERS): they belong to one
 # connection, or describe its two ends.
@@ -129,6 +129,12 @@ def _checked(name: str, value: str) -> str:
     if not value:
         raise InvalidHeader(header=name, reason="empty")
     return value
+
+
+def purpose_of(request: Request) -> str | None:
+    """``Lienthong-Purpose`` of a request. Raises InvalidHeader."""
+    value = request.header("lienthong-purpose")
+    return None if value is None else _checked("lienthong-purpose", value)
 
 
 @lru_cache(maxsize=4096)
