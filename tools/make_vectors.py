@@ -1,4 +1,4 @@
-"""Make the golden vectors of docs/protocols/0001-message.md: tests/spec/vectors/*.json.
+"""Make the golden vectors of docs/protocols/0001 and 0005: tests/spec/vectors/*.json.
 
     python -m tools.make_vectors            # write them anew
     python -m tools.make_vectors --check    # fail when the program would write others
@@ -59,6 +59,7 @@ from lienthong.ledger.proofs import decode_proof
 from lienthong.ledger.records import CommittedGroup, Entry, EntryKind
 from lienthong.ledger.timestamps import accept_reply, stamp_query, verify_stamp
 from lienthong.ledger.witness_request import WitnessRequest, format_witness_request
+from tools.counter_vector import counters
 from tools.vector_samples import (
     CONSUMER,
     PROVIDER,
@@ -388,6 +389,7 @@ FILES: dict[str, Callable[[], Any]] = {
     "trees.json": trees,
     "evidence.json": evidence,
     "time.json": time,
+    "counters.json": counters,
 }
 
 

@@ -90,5 +90,10 @@ def verify_counters(content: bytes, view: DirectoryView, node: str, hour: str) -
     return counters
 
 
+def signed_bytes(content: bytes) -> bytes:
+    """What the signature of a document in its form covers. Raises MsgspecError."""
+    return _signed_bytes(_decode(content))
+
+
 def _signed_bytes(signed: _Signed) -> bytes:
     return _SIGNED_PREFIX + canonical_json({"counters": signed.counters, "key": signed.key})

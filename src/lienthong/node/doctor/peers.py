@@ -21,7 +21,7 @@ from lienthong.directory.view import DirectoryView
 from lienthong.errors import LienthongError, TlsConfigurationInvalid
 from lienthong.exchange.wire import HEAD_PATH, NODE_HEADER
 from lienthong.node.doctor.context import Context
-from lienthong.node.doctor.finding import Check, Finding, Words, failed, good, warning
+from lienthong.node.doctor.finding import Check, Finding, State, Words, failed, good, warning
 from lienthong.transport.client import Address
 from lienthong.transport.tls import client_context
 
@@ -61,7 +61,7 @@ def peer(context: Context, view: DirectoryView, node: str) -> Iterator[Finding]:
         return
     for step in (_dns, _tcp):
         finding = step(node, address)
-        if finding.state != "ok":
+        if finding.state is not State.OK:
             yield finding
             return
     yield _tcp_good(node, address)
@@ -141,7 +141,10 @@ def _tls(context: Context, view: DirectoryView, node: str, address: Address) -> 
             socket.create_connection((address.host, address.port), CONNECT_SECONDS) as plain,
             tls.wrap_socket(plain, server_hostname=address.host) as secure,
         ):
-            yield _certificate(view, node, secure.getpeercert(True) or b"", context.now())
+            shown = _certificate(view, node, secure.getpeercert(True) or b"", context.now())
+            yield shown
+            if shown.state is not State.OK:
+                return  # nothing is said to a stranger
             yield from _answer(context, node, _ask(context, secure))
     except (ssl.SSLError, OSError, ValueError) as error:
         yield _no_tls(node, error)
