@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from lienthong.agreements.limits import DayCount, TokenBucket, vietnam_day
+from lienthong.agreements.limits import Allowance, DayCount, TokenBucket, vietnam_day
 from lienthong.agreements.models import Agreement, Kind, Status
 from lienthong.agreements.patterns import ANY_METHOD, Endpoint, compile_pattern
 from lienthong.errors import (
@@ -38,6 +38,7 @@ from lienthong.errors import (
     PurposeNotAgreed,
     QuotaExceeded,
     RateExceeded,
+    ReservationWanted,
     ServiceKindNotAgreed,
 )
 
@@ -65,6 +66,7 @@ _PROGRESS: dict[type[AgreementError], int] = {
             FieldsNotAgreed,
             QuotaExceeded,
             RateExceeded,
+            ReservationWanted,
         )
     )
 }
@@ -108,9 +110,16 @@ class Usage(NamedTuple):
 
 
 class AgreementBook:
-    """All agreements that concern this node, ready to decide."""
+    """All agreements that concern this node, ready to decide.
 
-    def __init__(self, agreements: Iterable[Agreement] = ()) -> None:
+    ``shared``: other gateways of the node let requests pass under the same agreements. Then
+    rates and quotas are charged to what was reserved, and a decision may say that it wants a
+    reservation first (ReservationWanted).
+    """
+
+    def __init__(self, agreements: Iterable[Agreement] = (), *, shared: bool = False) -> None:
+        self.shared = shared
+        self.allowances: dict[str, Allowance] = {}
         self._entries: dict[tuple[str, str], tuple[_Entry, ...]] = {}
         self._by_id: dict[str, _Entry] = {}
         self._counts: dict[str, DayCount] = {}
@@ -148,6 +157,11 @@ class AgreementBook:
         """Return all agreements in the book."""
         return [entry.agreement for entry in self._by_id.values()]
 
+    def get(self, agreement_id: str) -> Agreement | None:
+        """Return one agreement."""
+        entry = self._by_id.get(agreement_id)
+        return None if entry is None else entry.agreement
+
     def endpoints(self, consumer: str, service: str, now: datetime) -> tuple[Endpoint, ...]:
         """Return what ``consumer`` may call of ``service``, for X-Road's allowedMethods."""
         found: dict[Endpoint, None] = {}
@@ -174,6 +188,8 @@ class AgreementBook:
         document = agreement.document
         count = self._counts.setdefault(agreement.id, DayCount())
         entry = _Entry(agreement, count, previous.bucket if previous else None)
+        if self.shared:
+            entry.allowance = self.allowances.setdefault(agreement.id, Allowance())
         self._by_id[agreement.id] = entry
         pair = (document.consumer, document.service)
         others = (each for each in self._entries.get(pair, ()) if each.id != agreement.id)
@@ -185,6 +201,7 @@ class _Entry:
 
     __slots__ = (
         "agreement",
+        "allowance",
         "bucket",
         "count",
         "fields",
@@ -214,6 +231,7 @@ class _Entry:
         if bucket is None and document.rate is not None:
             bucket = TokenBucket(document.rate)
         self.bucket = bucket
+        self.allowance: Allowance | None = None
 
     def in_force(self, now: datetime) -> bool:
         return self.inactive is None and self.since <= now < self.until
@@ -252,6 +270,8 @@ class _Entry:
         if self.quota is None and self.bucket is None:
             return None
         timestamp = question.now.timestamp()
+        if self.allowance is not None:
+            return self._charge_shared(self.allowance, question.count, timestamp)
         if self.quota is not None and not self.count.fits(
             vietnam_day(timestamp), question.count, self.quota
         ):
@@ -264,6 +284,22 @@ class _Entry:
         if self.quota is not None:
             self.count.add(question.count)
         return None
+
+    def _charge_shared(
+        self, allowance: Allowance, count: int, timestamp: float
+    ) -> AgreementError | None:
+        limited, day = self.bucket is not None, vietnam_day(timestamp)
+        token = not limited or allowance.has_token(timestamp)
+        quota = self.quota is None or allowance.has_quota(day, count)
+        if token and quota:
+            allowance.take(token=limited, count=0 if self.quota is None else count)
+            return None
+        if not quota and not allowance.may_ask_for_quota(day, count):
+            return QuotaExceeded(agreement=self.id, quota=self.quota)
+        if not token and not allowance.may_ask_for_token(timestamp):
+            rate = self.agreement.document.rate
+            return RateExceeded(agreement=self.id, rate=rate.per_second if rate else 0)
+        return ReservationWanted(agreement=self.id, count=count)
 
     def _not_in_force(self, question: Question) -> AgreementError:
         if self.inactive is not None:

@@ -82,6 +82,7 @@ from lienthong.transport.messages import Request as HttpRequest
 from lienthong.transport.messages import Response as HttpResponse
 
 RESEND_PAUSES_SECONDS = (0.05, 0.2, 0.5, 1.0, 2.0)
+QUICK_REFUSAL_SECONDS = 1.0
 # The provider's node gives up first, so that its signed word arrives and not our doubt.
 ANSWER_MARGIN_SECONDS = 5.0
 # Fields of the message of their own: they are committed to apart from the other headers.
@@ -315,7 +316,8 @@ class ConsumerEdge:
         deadline = time.monotonic() + patience
         failure: TransportError | None = None
         for pause in (*RESEND_PAUSES_SECONDS, None):
-            left = deadline - time.monotonic()
+            began = time.monotonic()
+            left = deadline - began
             try:
                 response = await core.carrier.send(
                     address, sent.http, timeout_seconds=max(left, 0.1)
@@ -326,8 +328,11 @@ class ConsumerEdge:
                 if response.status < 500:
                     break
             except ConnectFailed:
-                if failure is None:
-                    raise  # nothing of it was ever sent: another node may be asked
+                # Nothing of it was ever sent: another node may be asked. But a gateway that
+                # died while it shook hands is tried anew: its node may have others.
+                late = time.monotonic() - began > QUICK_REFUSAL_SECONDS
+                if failure is None and (late or pause != RESEND_PAUSES_SECONDS[0]):
+                    raise
             except TimedOut as error:
                 raise AnswerInDoubt(request_id=sent.message.request_id) from error
             except TransportError as error:

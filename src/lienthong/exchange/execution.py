@@ -17,7 +17,13 @@ from typing import NamedTuple
 
 from lienthong.agreements.book import AgreementBook, Decision, Question
 from lienthong.agreements.paths import encode_path, normalise_path
-from lienthong.errors import DescriptionMissing, LienthongError, ServiceProtocolMismatch
+from lienthong.agreements.reservations import Reservations
+from lienthong.errors import (
+    DescriptionMissing,
+    LienthongError,
+    ReservationWanted,
+    ServiceProtocolMismatch,
+)
 from lienthong.exchange.answers import Outcome, fault_outcome
 from lienthong.exchange.core import Core
 from lienthong.exchange.reports import report_refusal
@@ -70,12 +76,18 @@ class Execution:
     """Runs requests whose sender has been verified."""
 
     def __init__(
-        self, core: Core, services: ServiceRegistry, book: AgreementBook, threads: Executor
+        self,
+        core: Core,
+        services: ServiceRegistry,
+        book: AgreementBook,
+        threads: Executor,
+        reservations: Reservations | None = None,
     ) -> None:
         self._core = core
         self._services = services
         self._book = book
         self._threads = threads
+        self.reservations = reservations
         self._soap = SoapExecution(core, services, book)
 
     def decide(self, request: Request, http: HttpRequest) -> Permit:
@@ -115,6 +127,28 @@ class Execution:
         return permit._replace(
             refusal=fault, service=service, path=path, decision=decision, query=query
         )
+
+    async def decide_with_reservation(self, request: Request, http: HttpRequest) -> Permit:
+        """``decide`` again, with more of a rate or quota that the node's gateways share."""
+        permit = self.decide(request, http)
+        wanted = permit.refusal
+        if not isinstance(wanted, ReservationWanted) or self.reservations is None:
+            return permit
+        try:
+            async with self.reservations.turn(wanted.facts["agreement"]):
+                permit = self.decide(request, http)
+                wanted = permit.refusal
+                if isinstance(wanted, ReservationWanted):
+                    await self._reserve(self.reservations, wanted)
+                    permit = self.decide(request, http)
+        except LienthongError as error:
+            return permit._replace(refusal=error)
+        return permit
+
+    async def _reserve(self, reservations: Reservations, wanted: ReservationWanted) -> None:
+        agreement = self._book.get(wanted.facts["agreement"])
+        assert agreement is not None
+        await reservations.reserve(agreement, wanted.facts["count"], self._core.clock.now())
 
     async def run(self, permit: Permit, request: Request, http: HttpRequest) -> Outcome:
         """Execute what was permitted. Every outcome is returned, refusals and faults too."""

@@ -29,6 +29,7 @@ from lienthong.errors import (
     MessageMalformed,
     NodeDraining,
     RequestRegistered,
+    ReservationWanted,
 )
 from lienthong.exchange.answers import AnswerWriter, Outcome
 from lienthong.exchange.core import Core
@@ -150,6 +151,8 @@ class ProviderEdge:
         core, request = self._core, signed.message
         try:
             permit = self._execution.decide(request, http)  # (8)
+            if type(permit.refusal) is ReservationWanted:
+                permit = await self._execution.decide_with_reservation(request, http)
             # (9)
             mode = permit.request_bodies
             body, body_file = await core.bodies.keep(

@@ -23,6 +23,7 @@ from lienthong.node.health import operations_handler
 from lienthong.node.health_checks import health_report
 from lienthong.node.inherited import inherited_sockets
 from lienthong.node.management import management_app
+from lienthong.node.worker import shared_listener
 from lienthong.transport.limits import Limits
 from lienthong.transport.messages import Connection, Handler, Response
 from lienthong.transport.server import Server, serve
@@ -150,8 +151,12 @@ class Listeners:
             limits=limits,
             spool_folder=self._node.state.spool,
             refusal=self._refusals.get(name),
-            listening_socket=self._inherited.pop(name, None),
+            listening_socket=self._inherited.pop(name, None) or self._shared(listen),
         )
+
+    def _shared(self, listen: str) -> socket.socket | None:
+        """A worker's own socket on a port of all workers: the system shares connections out."""
+        return None if self._node.worker is None else shared_listener(listen)
 
     @property
     def _refusals(self) -> dict[str, Callable[[TransportError, str], Response]]:

@@ -14,10 +14,10 @@ import ssl
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
 
 from lienthong.agreements.book import AgreementBook
 from lienthong.agreements.models import Agreement
+from lienthong.agreements.reservations import Reservations
 from lienthong.agreements.service import AgreementService, Signer
 from lienthong.agreements.store import AgreementStore
 from lienthong.events import log_event
@@ -34,8 +34,6 @@ from lienthong.exchange.once import OnceRegister
 from lienthong.exchange.peer_edge import PeerEdge
 from lienthong.exchange.provider import ProviderEdge
 from lienthong.exchange.receipts import ReceiptsOwed
-from lienthong.exchange.recovery import restore_register
-from lienthong.exchange.restoration import find_lost_history, open_new_epoch, recall_heads
 from lienthong.exchange.services import ServiceRegistry
 from lienthong.exchange.wire import LARGEST_HEAD_BYTES, encode_json
 from lienthong.ledger.clock import Clock
@@ -47,7 +45,6 @@ from lienthong.ledger.peers import PeerBook
 from lienthong.ledger.receipt_store import ReceiptStore
 from lienthong.ledger.records import Entry, EntryKind
 from lienthong.ledger.requests import RequestBook
-from lienthong.ledger.restored import clear_mark, is_restored
 from lienthong.ledger.search import LedgerIndex
 from lienthong.ledger.sequence import SequencedWriter
 from lienthong.ledger.store import LedgerStore
@@ -72,6 +69,7 @@ from lienthong.node.lock import take_lock
 from lienthong.node.metrics import NodeMetrics
 from lienthong.node.observer import MetricsObserver, watch
 from lienthong.node.peer_directory import PeerDirectory, directory_files
+from lienthong.node.recovery import recover
 from lienthong.node.services import offered
 from lienthong.node.sharing import AGREEMENT, Sharing
 from lienthong.node.state import StateFolder
@@ -125,7 +123,8 @@ class Node:
         self.metrics.registry.register(self.expiry)
         self.clients = ClientRegistry()
         self.services = ServiceRegistry()
-        self.book = AgreementBook()
+        self.book = AgreementBook(shared=self.store.shared)
+        self.reservations = Reservations(self.engine, self.book.allowances)
         self.sharing = Sharing(self)
         self.gateways = gateways_of(self.engine, self.sharing.take, self.sharing.each_turn)
         self.leader: Leader = self.gateways
@@ -159,7 +158,7 @@ class Node:
         await self.gateways.start()
         self._build()
         async with self.gateways.one_at_a_time():
-            await self._recover()
+            await recover(self)
         self.administration = Administration(self)
         await self.administration.load()
         self.agreements.load()
@@ -195,6 +194,7 @@ class Node:
             await self.housekeeping.stop()
             await self._save_usage()
             await self.counters.save_refusals()
+            await asyncio.to_thread(self.reservations.give_back)
             await self.core.committer.close()
             self.pool.close()
             self.relay_pool.close()
@@ -210,29 +210,6 @@ class Node:
         if self._lock is not None:
             self._lock.close()
         log_event(logger, logging.INFO, "node.stopped")
-
-    async def _recover(self) -> None:
-        """Take up what the ledger says, and find out whether the ledger itself was set back."""
-        core = self.core
-        partners = await self.agreements.partner_nodes()
-        await asyncio.to_thread(recall_heads, core, self.receipts)
-        restored = await asyncio.to_thread(is_restored, self.engine)
-        ask = self.housekeeping.call
-        lost = await find_lost_history(core, ask, partners, restored=restored)
-        if lost or restored:
-            await open_new_epoch(core, lost)
-            await asyncio.to_thread(clear_mark, self.engine)
-        await self.refuse_from_before_epoch()
-        if not self.store.shared:  # there the database itself knows what was received
-            await asyncio.to_thread(restore_register, core, self.once)
-
-    async def refuse_from_before_epoch(self) -> None:
-        """Nobody knows which requests from before a restored ledger's new epoch were executed."""
-        epoch = self.core.committer.epoch
-        if epoch:
-            opened = await asyncio.to_thread(self.store.opened, epoch)
-            skew = timedelta(seconds=self.settings.clock_skew_seconds)
-            self.core.not_before = opened + skew
 
     def _build(self) -> None:
         settings = self.settings
@@ -289,7 +266,7 @@ class Node:
             tell=lambda name: self.gateways.tell(f"{AGREEMENT} {name}"),
             clock=self.clock.now,
         )
-        execution = Execution(self.core, self.services, self.book, self.threads)
+        execution = Execution(self.core, self.services, self.book, self.threads, self.reservations)
         answers = AnswerWriter(self.core)
         elsewhere = Elsewhere(
             answers,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from lienthong.ledger.requests import RequestBook
 from lienthong.node.gateways import EVERYTHING
+from lienthong.node.recovery import refuse_from_before_epoch
 
 if TYPE_CHECKING:
     from lienthong.node.node import Node
@@ -69,7 +70,7 @@ class Sharing:
         if edge is not None:
             committer.follow(edge)
         if committer.epoch != epoch:
-            await node.refuse_from_before_epoch()
+            await refuse_from_before_epoch(node)
 
     def _fingerprint(self) -> object:
         return (self._node.node_store.fingerprint(), self._node.agreement_store.fingerprint())

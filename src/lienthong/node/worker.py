@@ -15,12 +15,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
-from lienthong.errors import ConfigurationError
+from lienthong.errors import ConfigurationError, ListenFailed
+
+BACKLOG = 1024
 
 
 @dataclass(frozen=True)
 class Worker:
-    """``sockets`` listen already, by the name of their port; ``admin`` does not yet.
+    """``sockets`` listen already, by the name of their port; ``admin`` need not do so yet.
 
     ``lifeline`` is the reading end of a pipe that ends with the supervisor.
     """
@@ -62,3 +64,21 @@ def _adopted(descriptor: int) -> socket.socket:
     adopted = socket.socket(fileno=descriptor)
     adopted.setblocking(False)
     return adopted
+
+
+def shared_listener(listen: str) -> socket.socket:
+    """A socket on a port that several listen on. Raises ListenFailed."""
+    host, _, port = listen.rpartition(":")
+    try:
+        found = socket.getaddrinfo(
+            host.strip("[]") or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        family, kind, protocol, _, address = found[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except (OSError, ValueError, OverflowError) as error:
+        raise ListenFailed(address=listen, reason=str(error)) from error
+    return listener

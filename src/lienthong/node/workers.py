@@ -1,9 +1,8 @@
 """Several processes of one node on one machine: ``lienthong node run STATE --workers N``.
 
-The supervisor opens the ports, starts the workers and starts a dead one again; it answers no
-call itself. Each worker has listening sockets of its own on the node's ports (SO_REUSEPORT), so
-that the system shares connections out evenly. The supervisor holds them open too: connections
-that come while a worker starts anew wait in its queue and are lost to nobody.
+The supervisor starts the workers, and a dead one again; it answers no call itself. Each worker
+listens on the node's ports with sockets of its own once it is ready (SO_REUSEPORT), so that the
+system shares connections out evenly, and those of a dead one go to the others at once.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ from pathlib import Path
 
 import uvloop
 
-from lienthong.errors import ListenFailed, WorkersNeedPostgresql
+from lienthong.errors import WorkersNeedPostgresql
 from lienthong.events import log_event
 from lienthong.node.incident_file import IncidentFile
-from lienthong.node.inherited import PORTS, inherited_sockets
+from lienthong.node.inherited import inherited_sockets
 from lienthong.node.lock import take_lock
 from lienthong.node.log import start_logging
 from lienthong.node.state import StateFolder
@@ -33,7 +32,6 @@ from lienthong.transport.limits import Limits
 from lienthong.transport.server import Server, serve
 from lienthong.transport.spool import clear_spool
 
-BACKLOG = 1024
 STEADY_SECONDS = 10.0  # a worker that ran for so long starts again at once
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
@@ -68,19 +66,18 @@ def run_workers(folder: Path, count: int) -> int:
 
 
 class Slot:
-    """The place of one worker: its sockets, and the process that works there now."""
+    """The place of one worker, and the process that works there now."""
 
     def __init__(self, number: int, operations: Path) -> None:
         self.number = number
-        self.operations = operations
-        self.sockets: dict[str, socket.socket] = {}
+        self.operations = operations  # where it reports to the supervisor
+        self.reporting = _unix_listener(operations)
         self.process: asyncio.subprocess.Process | None = None
         self.starts = 0
 
     def close(self) -> None:
-        for each in self.sockets.values():
-            each.close()
-        self.sockets = {}
+        self.reporting.close()
+        self.operations.unlink(missing_ok=True)
 
 
 class Supervisor:
@@ -90,8 +87,8 @@ class Supervisor:
         self._state = state
         self._settings = settings
         self._inherited = inherited_sockets(os.environ)
-        self._folder = state.workers
-        self._slots = [Slot(i, self._folder / f"{i}.sock") for i in range(count)]
+        state.workers.mkdir(mode=0o700, exist_ok=True)
+        self._slots = [Slot(i, state.workers / f"{i}.sock") for i in range(count)]
         self._admin = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._lifeline, self._held = os.pipe()
         self._stopping = asyncio.Event()
@@ -103,7 +100,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
-        self._prepare()
+        self._state.admin_socket.unlink(missing_ok=True)
         operations = await self._open_operations()
         log_event(logger, logging.INFO, "workers.started", workers=len(self._slots))
         tasks = [asyncio.create_task(self._keep(slot)) for slot in self._slots]
@@ -118,27 +115,6 @@ class Supervisor:
             operations.close()
         self._clean_up()
         return self._exit_code
-
-    # --- ports -----------------------------------------------------------------------------
-
-    def _prepare(self) -> None:
-        self._state.admin_socket.unlink(missing_ok=True)
-        self._folder.mkdir(mode=0o700, exist_ok=True)
-        for slot in self._slots:
-            self._open_sockets(slot)
-
-    def _open_sockets(self, slot: Slot) -> None:
-        """Listen for a worker, unless its sockets are open."""
-        if slot.sockets:
-            return
-        for name in PORTS:
-            listen = getattr(self._settings, f"{_SETTINGS.get(name, name)}_listen")
-            if name == "operations":
-                slot.sockets[name] = _unix_listener(slot.operations)
-            elif name in self._inherited:  # one queue for all, that systemd holds open
-                slot.sockets[name] = self._inherited[name].dup()
-            elif listen:
-                slot.sockets[name] = _shared_listener(listen)
 
     async def _open_operations(self) -> Server | None:
         """``/health`` and ``/metrics`` of the whole node on this machine."""
@@ -158,7 +134,6 @@ class Supervisor:
     def _clean_up(self) -> None:
         for slot in self._slots:
             slot.close()
-            slot.operations.unlink(missing_ok=True)
         self._admin.close()
         self._state.admin_socket.unlink(missing_ok=True)
 
@@ -168,7 +143,6 @@ class Supervisor:
         """Run a worker, and another when it has ended."""
         failures = 0
         while not self._stopping.is_set():
-            self._open_sockets(slot)
             began = time.monotonic()
             code = await self._run_worker(slot)
             if self._stopping.is_set():
@@ -181,20 +155,20 @@ class Supervisor:
                 self._exit_code = code
                 self._stopping.set()
                 return
-            await self._pause(slot, failures)
+            await self._pause(failures)
 
-    async def _pause(self, slot: Slot, failures: int) -> None:
-        """One death is followed by a start at once; several leave the connections to others."""
-        if failures < 2:
-            return
-        slot.close()
-        pause = min(FIRST_PAUSE_SECONDS * 2**failures, LONGEST_PAUSE_SECONDS)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), pause)
+    async def _pause(self, failures: int) -> None:
+        """One death is followed by a start at once, several by a pause that grows."""
+        if failures > 1:
+            pause = min(FIRST_PAUSE_SECONDS * 2**failures, LONGEST_PAUSE_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), pause)
 
     async def _run_worker(self, slot: Slot) -> int:
-        given = {name: each.fileno() for name, each in slot.sockets.items()}
-        given |= {"admin": self._admin.fileno(), "lifeline": self._lifeline}
+        # Ports that systemd holds open have one queue for all workers.
+        given = {name: each.fileno() for name, each in self._inherited.items()}
+        given |= {"operations": slot.reporting.fileno(), "admin": self._admin.fileno()}
+        given["lifeline"] = self._lifeline
         text = ",".join(f"{name}={descriptor}" for name, descriptor in given.items())
         slot.process = await asyncio.create_subprocess_exec(
             *_program(),
@@ -228,33 +202,12 @@ class Supervisor:
                     process.kill()
 
 
-_SETTINGS = {"peers": "peer"}
-
-
 def _program() -> list[str]:
     """This very program: the worker must not be of another release."""
     beside = Path(sys.executable).with_name("lienthong")
     if beside.exists():
         return [str(beside)]
     return [sys.executable, "-c", "from lienthong.cli import main; main()"]
-
-
-def _shared_listener(listen: str) -> socket.socket:
-    """A socket on a port that several listen on. Raises ListenFailed."""
-    host, _, port = listen.rpartition(":")
-    try:
-        found = socket.getaddrinfo(
-            host.strip("[]") or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        family, kind, protocol, _, address = found[0]
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        listener.bind(address)
-        listener.listen(BACKLOG)
-    except (OSError, ValueError, OverflowError) as error:
-        raise ListenFailed(address=listen, reason=str(error)) from error
-    return listener
 
 
 def _unix_listener(path: Path) -> socket.socket:
