@@ -164,7 +164,8 @@ def _run_whole(copy: Copy, file: str, notes: Path) -> None:
 
 def test_files(kinds: Iterable[str]) -> Iterator[str]:
     for kind in kinds:
-        for path in sorted((ROOT / "tests" / kind).glob("test_*.py")):
+        pattern = f"{kind}/test_*.py" if "/" not in kind else kind
+        for path in sorted((ROOT / "tests").glob(pattern)):
             if path.name != "test_removed_checks.py":  # it would run this run
                 yield path.relative_to(ROOT).as_posix()
 
@@ -218,7 +219,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", default="", help="checks whose name begins so")
     parser.add_argument("--learn", action="store_true", help="find tests where none is recorded")
-    parser.add_argument("--kinds", default=",".join(KINDS), help="folders of tests to learn from")
+    help_ = "folders or files below tests/ to learn from"
+    parser.add_argument("--kinds", default=",".join(KINDS), help=help_)
     options = parser.parse_args(arguments)
     preload()
     record = read_record()

@@ -35,6 +35,7 @@ from lienthong.exchange.answers import AnswerWriter, Outcome
 from lienthong.exchange.core import Core
 from lienthong.exchange.elsewhere import Elsewhere
 from lienthong.exchange.execution import Execution
+from lienthong.exchange.fairness import FairShares
 from lienthong.exchange.faults import peer_fault_response
 from lienthong.exchange.once import Done, Finished, InDoubt, OnceRegister, Running
 from lienthong.exchange.reports import report_answer, report_refusal
@@ -67,12 +68,18 @@ class ProviderEdge:
         self._execution = execution
         self._answers = answers
         self._once = once
+        self._shares = FairShares()
+        self._at_work: set[int] = set()  # requests whose turn it is
         self._parties: dict[tuple[str, str, str], tuple[str, str]] = {}
 
     async def handle(self, http: HttpRequest) -> HttpResponse:
         """Answer one message; the HTTP status is 200 for every signed answer."""
         self._core.in_flight += 1
         started = time.perf_counter()
+        turn = self._shares.enter(http.connection.peer_certificate, started)
+        if turn is not None:
+            await self._wait(turn, http)
+        self._at_work.add(id(http))
         try:
             finished = await self._answer(http, started)
             # (12)
@@ -82,7 +89,23 @@ class ProviderEdge:
         except LienthongError as error:
             return self._refuse_unsigned(http, error)
         finally:
+            self._leave_line(http)
             self._core.in_flight -= 1
+
+    async def _wait(self, turn: asyncio.Future[None], http: HttpRequest) -> None:
+        try:
+            await turn
+        except BaseException:
+            if turn.done() and not turn.cancelled():  # it was our turn already
+                self._shares.leave(http.connection.peer_certificate, time.perf_counter())
+            self._core.in_flight -= 1
+            raise
+
+    def _leave_line(self, http: HttpRequest) -> None:
+        """The sender's next may begin; a slow service is nobody's turn."""
+        if id(http) in self._at_work:
+            self._at_work.remove(id(http))
+            self._shares.leave(http.connection.peer_certificate, time.perf_counter())
 
     async def _answer(self, http: HttpRequest, started: float) -> Finished:
         core = self._core
@@ -174,6 +197,7 @@ class ProviderEdge:
         except BaseException:
             self._once.abandon(request.request_id)  # nothing was executed
             raise
+        self._leave_line(http)
         try:
             outcome = await self._execution.run(permit, request, http)  # (10)
             finished = await self._finish(request, leaf, outcome, permit.bodies)  # (11)
