@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -14,6 +15,7 @@ from tools import reference
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+NEEDS = re.compile(r"^<!-- needs: (\S+) -->$", re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)(?:#[^)]*)?\)")
 
 
@@ -27,6 +29,9 @@ def relative(page: Path) -> str:
 def test_the_code_of_a_page_runs(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for program in NEEDS.findall(page.read_text(encoding="utf-8")):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is missing: see tools/test_machine.sh")
     monkeypatch.chdir(tmp_path)
     run_page(page, tmp_path)
 
