@@ -33,7 +33,7 @@ from lienthong.events import log_event
 from lienthong.exchange.clients import ClientRegistry
 from lienthong.exchange.core import Core
 from lienthong.exchange.faults import PeerFault, read_peer_fault
-from lienthong.exchange.reports import report_answer, report_refusal
+from lienthong.exchange.reports import report_answer, report_failure, report_refusal
 from lienthong.exchange.subjects import subjects_of
 from lienthong.exchange.versions import PeerVersions
 from lienthong.exchange.wire import (
@@ -109,23 +109,6 @@ class Call(NamedTuple):
     xroad: XRoadHeaders
     passed: Headers  # what of the client's headers travels on
     view: DirectoryView
-
-
-def _log_failure(request: Request, error: LienthongError | PeerFault) -> None:
-    """Log what became of a request that is in the ledger; the error remembers whose it was."""
-    if isinstance(error, PeerFault):
-        error.request_id, error.node = request.request_id, request.receiver
-    else:
-        error.facts.update(request_id=request.request_id, receiver=request.receiver)
-    log_event(
-        logger,
-        logging.WARNING,
-        "exchange.failed",
-        request_id=request.request_id,
-        message_id=request.message_id,
-        receiver=request.receiver,
-        reason=str(error),
-    )
 
 
 class _Sent(NamedTuple):
@@ -246,7 +229,7 @@ class ConsumerEdge:
                 failure, tried = error, sent.message.request_id
                 continue
             except (LienthongError, PeerFault) as error:
-                _log_failure(sent.message, error)
+                report_failure(logger, sent.message, error)
                 raise
             told = Told(answer.message.outcome, response.body)
             report_answer(logger, "consumer", sent.message, answer.message, fault_id(told))

@@ -9,6 +9,7 @@ from typing import Protocol
 from lienthong.errors import LienthongError
 from lienthong.events import log_event
 from lienthong.exchange.core import Observer
+from lienthong.exchange.faults import PeerFault
 from lienthong.ledger.messages import Request
 
 
@@ -74,3 +75,22 @@ def report_refusal(
         reason=str(error),
     )
     return error_id
+
+
+def report_failure(
+    logger: logging.Logger, request: Request, error: LienthongError | PeerFault
+) -> None:
+    """Log what became of a request that is in the ledger; the error remembers whose it was."""
+    if isinstance(error, PeerFault):
+        error.request_id, error.node = request.request_id, request.receiver
+    else:
+        error.facts.update(request_id=request.request_id, receiver=request.receiver)
+    log_event(
+        logger,
+        logging.WARNING,
+        "exchange.failed",
+        request_id=request.request_id,
+        message_id=request.message_id,
+        receiver=request.receiver,
+        reason=str(error),
+    )
