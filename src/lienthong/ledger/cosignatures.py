@@ -9,7 +9,7 @@ After the four bytes that name the key come eight of POSIX time and the signatur
 ``cosignature/v1``, ``time <seconds>`` and the head's own lines. A witness says: of all heads of
 that origin that I have seen grow out of each other, this is the largest. Ed25519 is as C2SP has
 it; nodes with other keys sign the same lines under a key id of our own, as with heads.
-Protocol: docs/protocols/0004-time-and-witnesses.md §4.
+Protocol: docs/protocols/0006-time-and-witnesses.md §4.
 """
 
 from __future__ import annotations

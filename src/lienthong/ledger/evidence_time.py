@@ -4,7 +4,7 @@
     proven.by, proven.at            # "time-stamp", "witnesses" or "" and None
 
 An anchor is a later head of the same tree, how it grew out of the head that proves the record,
-and what stands under it. Steps, with the numbers of docs/protocols/0004-time-and-witnesses.md §5:
+and what stands under it. Steps, with the numbers of docs/protocols/0006-time-and-witnesses.md §5:
 (1) it belongs to a proof of the bundle, is of the same tree and signed by its node; (2) the tree
 only grew between the two; (3) each stamp is one of an authority that counts, and not older than
 the head; (4) each cosignature is of a node of another agency; (5) what proves the answer proves

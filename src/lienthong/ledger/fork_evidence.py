@@ -5,7 +5,7 @@
 
 Two heads of one origin contradict each other when they have the same size and different roots,
 or when the larger is the earlier by its own time. Nobody but the holder of the node's key can
-make such a pair. Specification: docs/protocols/0004-time-and-witnesses.md §6.
+make such a pair. Specification: docs/protocols/0006-time-and-witnesses.md §6.
 """
 
 from __future__ import annotations

@@ -117,26 +117,71 @@ class PeerBook:
             rows = connection.execute(select(tables.forks)).all()
         return [(row.origin, row.first_head, row.second_head) for row in rows]
 
-    def save(self) -> None:
-        """Write heads that are new since the last call. Raises LedgerUnavailable."""
+    def save(self) -> list[str]:
+        """Write heads that are new since the last call, beside what other gateways saw.
+
+        Returns origins that showed another gateway of this node another history than us.
+        Raises LedgerUnavailable.
+        """
         with self._lock:
             unsaved, self._unsaved = self._unsaved, set()
         try:
-            self._write([self._heads[origin] for origin in unsaved])
+            return self._write(sorted(unsaved))
         except LedgerUnavailable:
             with self._lock:
                 self._unsaved |= unsaved
             raise
 
-    def _write(self, peers: list[PeerHead]) -> None:
-        if not peers:
-            return
-        origins = [peer.head.origin for peer in peers]
+    def follow(self) -> list[str]:
+        """Learn what other gateways of this node saw; returns as ``save``.
+
+        Raises LedgerUnavailable.
+        """
+        with reading(self._engine) as connection:
+            rows = connection.execute(select(tables.peer_heads)).all()
+        self._forked |= {origin for origin, _, _ in self.forks()}
+        return self._forks_in([self._merge_locked(row) for row in rows])
+
+    def _write(self, origins: list[str]) -> list[str]:
+        if not origins:
+            return []
+        table = tables.peer_heads
+        mine = table.c.origin.in_(origins)
         with writing(self._engine) as connection:
-            connection.execute(
-                delete(tables.peer_heads).where(tables.peer_heads.c.origin.in_(origins))
+            query = select(table).where(mine).order_by(table.c.origin).with_for_update()
+            found = [self._merge_locked(row) for row in connection.execute(query).all()]
+            connection.execute(delete(table).where(mine))
+            connection.execute(insert(table), [_row(self._heads[origin]) for origin in origins])
+        return self._forks_in(found)
+
+    def _merge_locked(self, row: Any) -> tuple[str, str, str] | None:
+        stored = _peer(row)
+        with self._lock:
+            return self._merge(stored)
+
+    def _merge(self, stored: PeerHead) -> tuple[str, str, str] | None:
+        """Take the newer of what is stored and what we hold; a contradiction is returned."""
+        known = self._heads.get(stored.head.origin)
+        if known is None:
+            self._heads[stored.head.origin] = stored
+            return None
+        if stored.head.size > known.head.size:
+            known = replace(known, head=stored.head, note=stored.note)
+        if stored.consistent.size > known.consistent.size:
+            known = replace(
+                known, consistent=stored.consistent, consistent_note=stored.consistent_note
             )
-            connection.execute(insert(tables.peer_heads), [_row(peer) for peer in peers])
+        held, self._heads[known.head.origin] = self._heads[known.head.origin], known
+        if held.head.origin not in self._forked and contradict(held.head, stored.head):
+            return held.head.origin, held.note, stored.note
+        return None
+
+    def _forks_in(self, found: list[tuple[str, str, str] | None]) -> list[str]:
+        forks = [each for each in found if each is not None]
+        for origin, first, second in forks:
+            self._forked.add(origin)
+            self._keep_fork(origin, first, second)
+        return [origin for origin, _, _ in forks]
 
     def _remember(self, peer: PeerHead) -> None:
         with self._lock:
@@ -147,9 +192,7 @@ class PeerBook:
         with reading(self._engine) as connection:
             rows = connection.execute(select(tables.peer_heads)).all()
         for row in rows:
-            self._heads[row.origin] = PeerHead(
-                parse_head(row.head), row.head, parse_head(row.consistent_head), row.consistent_head
-            )
+            self._heads[row.origin] = _peer(row)
         self._forked = {origin for origin, _, _ in self.forks()}
 
     def _report_fork(self, origin: str, first: str, second: str) -> None:
@@ -186,6 +229,12 @@ def contradict(one: Head, other: Head) -> bool:
         return one.root != other.root
     smaller, larger = (one, other) if one.size < other.size else (other, one)
     return smaller.time > larger.time
+
+
+def _peer(row: Any) -> PeerHead:
+    return PeerHead(
+        parse_head(row.head), row.head, parse_head(row.consistent_head), row.consistent_head
+    )
 
 
 def _row(peer: PeerHead) -> dict[str, Any]:

@@ -6,7 +6,7 @@
 
 What is stamped is a head's note as its node signed it, the signature included. So a stamp also
 says that the signature is older than a later revocation of its key. One stamp covers everything
-below its head. Protocol with the same numbers: docs/protocols/0004-time-and-witnesses.md §2.
+below its head. Protocol with the same numbers: docs/protocols/0006-time-and-witnesses.md §2.
 """
 
 from __future__ import annotations
