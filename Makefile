@@ -8,7 +8,7 @@ TESTS ?= tests
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-once test test-large check bench docs lock offline-bundle clean
+.PHONY: help setup demo demo-once test test-faults test-large check bench docs lock offline-bundle clean
 
 help: ## List the recipes
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -36,6 +36,10 @@ test: setup ## Install what the tests need, then run them (TESTS=tests/unit for 
 
 test-large: setup ## Pass bodies of 1 GiB through two nodes (8 GB of disk in TMPDIR)
 	@LARGE_BODY_BYTES=1073741824 $(BIN)/python -m pytest -s tests/large
+
+test-faults: setup ## Kill, cut, fill and move everything under load: at least 50 kills, about half an hour
+	@sh tools/test_machine.sh || test $$? -eq 3
+	FAULTS=full $(BIN)/python -m pytest -v tests/fault/test_survives_kills.py tests/fault/full
 
 check: setup ## Check format, lint and types
 	$(BIN)/ruff format --check .

@@ -15,6 +15,8 @@ need mariadbd mariadb-server
 need nginx nginx-light
 need wrk wrk
 need strace strace
+need faketime faketime
+need ip iproute2
 need openssl openssl
 need softhsm2-util softhsm2
 

@@ -41,6 +41,51 @@ def test_the_nodes_time_never_goes_below_what_it_has_seen() -> None:
     assert clock.behind_seconds == 0
 
 
+class Counter:
+    """A steady counter, and a system clock beside it that can be set."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+        self.set_by = timedelta()
+
+    def system(self) -> datetime:
+        return NOON + timedelta(seconds=self.seconds - 1000.0) + self.set_by
+
+    def steady(self) -> float:
+        return self.seconds
+
+
+@pytest.mark.parametrize("moved", [timedelta(hours=1), timedelta(hours=-1)])
+def test_a_clock_that_is_moved_while_the_node_runs_is_not_followed(moved: timedelta) -> None:
+    machine = Counter()
+    clock = Clock(source=machine.system, steady=machine.steady)
+    machine.seconds, machine.set_by = 1010.0, moved
+    assert clock.now() == NOON + timedelta(seconds=10)
+    assert clock.stepped_seconds == pytest.approx(moved.total_seconds())
+    machine.seconds, machine.set_by = 1020.0, timedelta()
+    assert clock.now() == NOON + timedelta(seconds=20)
+    assert clock.stepped_seconds == 0
+
+
+def test_a_clock_that_is_disciplined_in_small_steps_is_followed() -> None:
+    machine = Counter()
+    clock = Clock(source=machine.system, steady=machine.steady)
+    for _ in range(100):
+        machine.seconds += 1
+        machine.set_by += timedelta(seconds=0.5)
+        assert clock.now() == machine.system()
+
+
+def test_a_clock_put_forward_is_followed_once_others_have_signed_a_later_time() -> None:
+    machine = Counter()  # as after a pause of the whole machine, which no counter saw
+    clock = Clock(source=machine.system, steady=machine.steady)
+    machine.set_by = timedelta(hours=1)
+    assert clock.now() == NOON
+    clock.raise_floor(NOON + timedelta(minutes=59))
+    assert clock.now() == machine.system()
+    assert clock.stepped_seconds == 0
+
+
 def test_a_restart_under_a_clock_set_back_goes_on_from_the_last_head(tmp_path: Path) -> None:
     system = Turned(NOON)
     node = LedgerNode.at(tmp_path)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from lienthong.node.admin_client import call
+from tests.fixtures.faults.disk import full, small_disk
 from tests.fixtures.federation import Answer, Federation, TestNode
 from tests.fixtures.recording_service import RecordingService
 
@@ -32,28 +31,12 @@ class Stage:
         return len(self.service.received)
 
 
-@contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
-    """A file system of its own for a node's state folder."""
-    folder.mkdir(parents=True)
-    size = f"size={DISK_MIB}m"
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(folder)], check=False, capture_output=True
-    )
-    if done.returncode:
-        pytest.skip(f"no file system can be mounted here: {done.stderr.decode()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     folder = tmp_path_factory.mktemp("f")
     with (
-        small_disk(folder / "H37") as first,
-        small_disk(folder / "G01") as second,
+        small_disk(folder / "H37", DISK_MIB) as first,
+        small_disk(folder / "G01", DISK_MIB) as second,
         RecordingService() as service,
         Federation(folder) as federation,
     ):
@@ -65,23 +48,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         )
         federation.agree(consumer, provider, "dem", "--endpoint", "* /**")
         yield Stage(consumer, provider, service, {"H37": first, "G01": second})
-
-
-@contextmanager
-def full(disk: Path) -> Iterator[None]:
-    """Nothing more fits onto that disk."""
-    ballast = disk / "ballast"
-    try:
-        with ballast.open("wb", buffering=0) as file:
-            for size in (1 << 20, 1 << 12, 1 << 8, 1):
-                try:
-                    while True:
-                        file.write(bytes(size))
-                except OSError:
-                    continue
-        yield
-    finally:
-        ballast.unlink()
 
 
 def groups(node: TestNode) -> int:

@@ -58,7 +58,10 @@ def _signing_key(node: Node) -> Check:
 
 
 def _clock(node: Node) -> Check:
-    behind = node.clock.behind_seconds
+    behind, moved = node.clock.behind_seconds, node.clock.stepped_seconds
+    if abs(moved) > LARGEST_CLOCK_LAG_SECONDS:
+        reason = f"it was moved by {moved:+.0f} s while the node ran, and is not followed"
+        return Check("clock", ok=False, reason=reason)
     good = behind <= LARGEST_CLOCK_LAG_SECONDS
     return Check("clock", ok=good, reason="" if good else f"{behind:.0f} s behind its own ledger")
 

@@ -36,7 +36,7 @@ from lienthong.exchange.provider import ProviderEdge
 from lienthong.exchange.receipts import ReceiptsOwed
 from lienthong.exchange.services import ServiceRegistry
 from lienthong.exchange.wire import LARGEST_HEAD_BYTES, encode_json
-from lienthong.ledger.clock import Clock
+from lienthong.ledger.clock import Clock, since_boot
 from lienthong.ledger.committer import Committer
 from lienthong.ledger.database import open_database
 from lienthong.ledger.index_key import read_index_key
@@ -105,7 +105,7 @@ class Node:
         self.identity = state.read_identity()
         # Workers of one state folder are held together by their supervisor, which has the lock.
         self._lock = take_lock(state) if worker is None else None
-        self.clock = Clock()
+        self.clock = Clock(steady=since_boot)
         self.metrics = NodeMetrics()
         self.refusals = Refusals()
         refresh = settings.directory_refresh_seconds
