@@ -258,6 +258,9 @@ class ConnectionPool:
                     address.port,
                     ssl=context or None,
                     server_hostname=(address.server_name or address.host) if context else None,
+                    # A node that restarts answers when its next process is up: asyncio's own limit
+                    # of 60 s must not undercut the setting.
+                    ssl_handshake_timeout=self._connect_timeout_seconds if context else None,
                     ssl_shutdown_timeout=TLS_SHUTDOWN_SECONDS if context else None,
                 )
         except BaseException as error:
