@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from psycopg import sql
 from sqlalchemy import Engine, MetaData, make_url
@@ -144,7 +144,7 @@ class TableLoader:
         migrate(self._engine, schema)
         self._known = tables_of(schema)
         self._connection = self._engine.raw_connection()
-        self._driver: Any = self._connection.driver_connection
+        self._driver = cast(Any, self._connection.driver_connection)
         with self._driver.cursor() as cursor:
             for name in self._known:  # what a migration itself put in would be there twice
                 cursor.execute(sql.SQL("TRUNCATE {} CASCADE").format(sql.Identifier(name)))
