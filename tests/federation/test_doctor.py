@@ -25,6 +25,7 @@ from lienthong.node.doctor.context import Context
 from lienthong.node.doctor.finding import Finding
 from lienthong.node.state import StateFolder
 from lienthong.settings import Settings
+from lienthong.transport.client import Address
 from tests.federation.conftest import FIELDS, Pair, make_pair
 from tests.fixtures.federation import TestNode, attempt
 from tests.fixtures.recording_service import RecordingService
@@ -148,7 +149,7 @@ def test_a_firewall_that_drops_is_told_from_a_port_that_refuses() -> None:
     with socket.socket() as mute:  # a full queue: the kernel drops what asks to connect
         mute.bind(("127.0.0.1", 0))
         mute.listen(0)
-        address = peers.Address("127.0.0.1", mute.getsockname()[1], True)
+        address = Address("127.0.0.1", mute.getsockname()[1], True)
         waiting = [socket.socket() for _ in range(3)]
         for each in waiting:
             each.setblocking(False)
@@ -161,9 +162,9 @@ def test_a_firewall_that_drops_is_told_from_a_port_that_refuses() -> None:
 
 
 def test_a_name_without_an_address_is_told() -> None:
-    address = peers.Address("khong-co.invalid", 5500, True)
+    address = Address("khong-co.invalid", 5500, True)
     assert peers._dns("n", address).state == "failed"
-    assert peers._dns("n", peers.Address("localhost", 5500, True)).state == "ok"
+    assert peers._dns("n", Address("localhost", 5500, True)).state == "ok"
 
 
 @contextmanager

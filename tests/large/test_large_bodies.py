@@ -42,7 +42,8 @@ class Stage:
         node.command("evidence", "export", request_id, "--output", str(file))
         trust = str(self.federation.root)
         found = attempt("evidence", "verify", "--trust", trust, str(file), "--json")
-        return json.loads(found.stdout)
+        verdict: dict[str, Any] = json.loads(found.stdout)
+        return verdict
 
     def exchange(self, method: str, path: str, sent_bytes: int) -> tuple[dict[str, str], str, int]:
         """One call; returns headers, SHA-256 and size of the answer. Nothing is kept in memory."""

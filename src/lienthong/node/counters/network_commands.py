@@ -74,11 +74,16 @@ def _hours(since: str | None, until: str | None) -> tuple[str, ...]:
     try:
         first, last = start_of(since or until or last_over), start_of(until or since or last_over)
     except ValueError as error:
-        raise OptionInvalid(option="--from, --until", reason="2026-11-23T10 (UTC)") from error
+        raise _wrong(since, until, "2026-11-23T10 (UTC)") from error
     hours = hours_between(hour_of(first), hour_of(last))
     if not 0 < len(hours) <= MOST_HOURS:
-        raise OptionInvalid(option="--from, --until", reason=f"1 … {MOST_HOURS}")
+        raise _wrong(since, until, f"1–{MOST_HOURS} h")
     return hours
+
+
+def _wrong(since: str | None, until: str | None, wanted: str) -> OptionInvalid:
+    given = " … ".join(each for each in (since, until) if each)
+    return OptionInvalid(option="--from, --until", value=given, wanted=wanted)
 
 
 async def _collect(state: Any, wanted: list[str] | None, hours: tuple[str, ...]) -> dict[str, Any]:
