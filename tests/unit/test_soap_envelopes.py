@@ -133,6 +133,28 @@ REFUSED = {
         errors.SoapFieldTwice,
     ),
     "an element within a field": (changed("m-1", "m<b/>1"), errors.SoapFieldInvalid),
+    "an identifier within a field": (changed("m-1", "m<id:x/>1"), errors.SoapFieldInvalid),
+    "an identifier's part of another namespace": (
+        changed("<id:memberCode>H37</id:memberCode>", "<xrd:memberCode>H37</xrd:memberCode>"),
+        errors.SoapFieldInvalid,
+    ),
+    "getWsdl of two services": (
+        envelope(
+            CLIENT,
+            "VN/GOV/G01/hotich/getWsdl",
+            "<xrd:getWsdl><xrd:serviceCode>a</xrd:serviceCode>"
+            "<xrd:serviceCode>b</xrd:serviceCode></xrd:getWsdl>",
+        ),
+        errors.SoapFieldTwice,
+    ),
+    "getWsdl of an element": (
+        envelope(
+            CLIENT,
+            "VN/GOV/G01/hotich/getWsdl",
+            "<xrd:getWsdl><xrd:serviceCode>a<b/></xrd:serviceCode></xrd:getWsdl>",
+        ),
+        errors.SoapFieldInvalid,
+    ),
     "a long field": (changed("m-1", "m" * 256), errors.SoapFieldInvalid),
     "a very long field": (changed("m-1", "m" * 5000), errors.SoapFieldInvalid),
     "a control character": (changed("m-1", "m&#x85;1"), errors.SoapFieldInvalid),
