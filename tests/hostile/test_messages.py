@@ -170,6 +170,11 @@ def test_requests_are_refused_or_mean_what_the_specification_says(edge: HostileE
     judge_request(edge, corpus, ids, json.dumps(said), proof)
     judge_request(edge, corpus, ids, "[" * 200_000, proof)
     corpus.try_(lambda: edge.ask([], b"", edge.connections["H37"]))
+    other = request_json(edge, -1, [])
+    headers = headers_of(json.dumps(other), proof)
+    corpus.try_(
+        lambda: edge.ask(headers, QUESTION, edge.connections["H37"], "/lienthong/9/message")
+    )
     for claims in CLAIMS:  # each at least once, and nothing else wrong
         fields = request_json(edge, corpus.inputs, claims)
         proof = json.dumps(edge.proof(leaf_of(fields), Signing()))
@@ -346,6 +351,7 @@ def test_answers_are_refused_or_mean_what_the_specification_says(edge: HostileEd
         "ledger/proofs.py",
         elsewhere=[
             "exchange/consumer.py:ConsumerEdge._take_answer:InconsistentAnswer#1",  # our own pool
+            "exchange/consumer.py:ConsumerEdge._take_answer:InconsistentAnswer#3",  # of one version
             "ledger/proofs.py:ProofChecker._checked_head:ProofInvalid#2",
         ],
     )

@@ -85,6 +85,9 @@ def read_envelope(part: SoapPart) -> Envelope:
         raise
     except (etree.LxmlError, ValueError, LookupError) as error:
         raise SoapXmlInvalid() from error
+    # libxml2 lets a prefix pass that nothing binds; other parsers read another name, or none.
+    if len(parser.feed_error_log):
+        raise SoapXmlInvalid()
     return reader.finished()
 
 

@@ -1,0 +1,169 @@
+"""SOAP envelopes and WSDL files: XML bombs, entities, and messages with two readings."""
+
+from __future__ import annotations
+
+import resource
+from typing import Any
+from xml.parsers import expat
+
+import pytest
+from hypothesis import strategies as st
+
+from lienthong.contracts.wsdl_file import published_wsdl, read_wsdl
+from lienthong.errors import LienthongError
+from lienthong.exchange.soap.envelope import read_envelope
+from lienthong.exchange.soap.headers import read_headers
+from lienthong.exchange.soap.multipart import soap_part
+from lienthong.transport.messages import Body
+from tests.fixtures.hostile_corpus import CUTS, Corpus, cut
+from tests.fixtures.soap_calls import envelope, multipart
+from tests.fixtures.soap_service import wsdl_text
+
+GOOD = envelope("VN/GOV/H37/motcua", "VN/GOV/G01/hotich/traCuu/v1")
+PARTS, PARTS_KIND = multipart(GOOD, b"tep", xop=True)
+WSDL = wsdl_text("http://10.0.0.5/ws").encode()
+XROAD = "http://x-road.eu/xsd/xroad.xsd"
+IDENTIFIERS = "http://x-road.eu/xsd/identifiers"
+LAUGHS = b"".join(
+    b"<!ENTITY %c '%s'>" % (98 + number, b"&%c;" % (97 + number) * 10) for number in range(9)
+)
+DOCTYPES = [
+    b"<!DOCTYPE a [<!ENTITY a 'ha'>" + LAUGHS + b"]>",
+    b"<!DOCTYPE a [<!ENTITY a '" + b"x" * 100_000 + b"'>]>",
+    b"<!DOCTYPE a [<!ENTITY a SYSTEM 'file:///etc/passwd'>]>",
+    b"<!DOCTYPE a [<!ENTITY % a SYSTEM 'http://127.0.0.1:1/x.dtd'> %a;]>",
+    b"<!DOCTYPE a SYSTEM 'http://127.0.0.1:1/x.dtd'>",
+    b"<!DOCTYPE a>",
+]
+BOMBS = [
+    b"<a>" * 200_000,
+    b"<a " + b" ".join(b"a%d='b'" % number for number in range(100_000)) + b"/>",
+    b"<a b='" + b"c" * 12_000_000 + b"'/>",
+    b"<a>" + b"<b/>" * 500_000 + b"</a>",
+    b"<" + b"a" * 2_000_000 + b"/>",
+    b"<a xmlns:b='" + b"c" * 2_000_000 + b"'/>",
+]
+
+
+def with_doctype(document: bytes, doctype: bytes) -> bytes:
+    """The document type behind the declaration, and its entity used in the text."""
+    start, end, rest = document.partition(b"?>")
+    if not end:
+        start, end, rest = b"", b"", document
+    return start + end + doctype + rest.replace(b"</", b"&j;</", 1)
+
+
+def readers() -> list[tuple[str, bytes, Any]]:
+    return [
+        ("envelope", GOOD, lambda content: read_envelope(soap_part("text/xml", Body.of(content)))),
+        ("wsdl", WSDL, lambda content: read_wsdl(content.decode("utf-8", "replace"))),
+        ("wsdl", WSDL, lambda content: published_wsdl(content.decode("utf-8", "replace"))),
+    ]
+
+
+@pytest.mark.parametrize(("name", "good", "read"), readers())
+def test_xml_bombs_are_refused_in_bounded_memory(name: str, good: bytes, read: Any) -> None:
+    """No entity is expanded or fetched, no document type taken, no depth or width is endless."""
+    assert read(good), name
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for content in [*(with_doctype(good, each) for each in DOCTYPES), *BOMBS]:
+        with pytest.raises(LienthongError):
+            read(content)
+    grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown_kib < 300_000
+
+
+def second_reading(content: bytes) -> dict[str, str]:
+    """X-Road's simple header fields and the client, as expat reads them."""
+    found: dict[str, str] = {}
+    path: list[str] = []
+    parser = expat.ParserCreate(namespace_separator=" ")
+
+    def start(tag: str, _attributes: Any) -> None:
+        path.append(tag)
+        if len(path) > 2:
+            found.setdefault("/".join(each.rpartition(" ")[2] for each in path[1:]), "")
+
+    def data(text: str) -> None:
+        key = "/".join(each.rpartition(" ")[2] for each in path[1:])
+        found[key] = found.get(key, "") + text
+
+    def doctype(*_: Any) -> None:
+        raise AssertionError("a document type was taken")
+
+    parser.StartElementHandler = start
+    parser.EndElementHandler = lambda _tag: path.pop()
+    parser.CharacterDataHandler = data
+    parser.StartDoctypeDeclHandler = doctype
+    parser.Parse(content, True)
+    return found
+
+
+def test_soap_messages_are_refused_or_read_as_another_parser_reads_them() -> None:
+    corpus = Corpus("SOAP message")
+
+    def judge(content: bytes, kind: str, near: bool) -> None:
+        def read() -> Any:
+            part = soap_part(kind, Body.of(content))
+            return part, read_headers(read_envelope(part))
+
+        found = corpus.try_(read, signed_again=near)
+        if found is None:
+            return
+        part, said = found
+        other = second_reading(part.content)
+        assert said.id == other["Header/id"].strip()
+        parts = [other[f"Header/client/{name}"].strip() for name in CLIENT_PARTS]
+        assert str(said.client).split("/") == parts
+
+    judge(GOOD, "text/xml", True)
+    judge(PARTS, PARTS_KIND, True)
+    for doctype in DOCTYPES:
+        judge(with_doctype(GOOD, doctype), "text/xml", True)
+    kinds = st.sampled_from([(GOOD, "text/xml"), (PARTS, PARTS_KIND)])
+    corpus.run(st.tuples(kinds, CUTS), lambda one: judge(cut(one[0][0], one[1]), one[0][1], False))
+
+    def near(one: Any) -> None:
+        (base, kind), pieces = one
+        for place, piece in pieces:
+            place %= len(base)
+            base = base[:place] + piece + base[place:]
+        judge(base, kind, True)
+
+    corpus.run(
+        st.tuples(kinds, st.lists(st.tuples(CUTS.map(lambda one: one[0]), PIECES), max_size=2)),
+        near,
+    )
+    corpus.close()
+
+
+CLIENT_PARTS = ("xRoadInstance", "memberClass", "memberCode", "subsystemCode")
+PIECES = st.sampled_from(
+    [
+        *(
+            b"&lt;",
+            b"&#65;",
+            b"&#0;",
+            b"&#x1b;",
+            b"&b;",
+            b"<!-- x -->",
+            b"<![CDATA[x]]>",
+            b"<?x y?>",
+        ),
+        *(b" ", b"\n", b"\r", b"\t", b"\x00", b"\x85", "\u2028".encode(), "\u202e".encode(), b"x"),
+        *(
+            b"<xrd:id>y</xrd:id>",
+            b"<id>y</id>",
+            b"</xrd:id><xrd:id>",
+            b' xmlns:xrd="urn:x"',
+            b"<a/>",
+        ),
+        *(
+            b"\r\n--ranh-gioi\r\n",
+            b"Content-Type: text/xml\r\n",
+            b"--",
+            b"<s:Body/>",
+            b"</s:Header>",
+        ),
+    ]
+)
