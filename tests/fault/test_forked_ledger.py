@@ -199,7 +199,7 @@ def convinces_everybody(pair: list[str]) -> bool:
 def assert_everybody_is_told(node: TestNode, name: str) -> None:
     """In the log, in metrics, in health and in the status that people read."""
     assert node.logs("ledger.fork_seen")
-    assert f'"node":"{name}"' in node.log.read_text(encoding="utf-8")
+    assert f'"forked_node":"{name}"' in node.log.read_text(encoding="utf-8")
     metrics = node.get(node.operations_port, "/metrics").body.decode()
     named = "lienthong_ledger_forks "
     (value,) = [x.split()[1] for x in metrics.splitlines() if x.startswith(named)]

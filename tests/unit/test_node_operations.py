@@ -37,8 +37,8 @@ def test_a_sound_node_says_so_and_why() -> None:
     assert json.loads(response.body.read()) == {
         "status": "ok",
         "checks": [
-            {"name": "directory", "ok": True, "reason": "version 7"},
-            {"name": "ledger", "ok": True, "reason": ""},
+            {"name": "directory", "ok": True, "reason": "version 7", "alarm": False},
+            {"name": "ledger", "ok": True, "reason": "", "alarm": False},
         ],
     }
 
@@ -67,7 +67,7 @@ def test_a_check_that_breaks_is_a_failing_node() -> None:
     response = asyncio.run(call())
     assert response.status == 500
     assert json.loads(response.body.read())["checks"] == [
-        {"name": "report", "ok": False, "reason": "RuntimeError"}
+        {"name": "report", "ok": False, "reason": "RuntimeError", "alarm": False}
     ]
 
 

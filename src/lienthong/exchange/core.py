@@ -216,7 +216,7 @@ class Core:
                 logger,
                 logging.CRITICAL,
                 "ledger.fork_seen",
-                node=head.node,
+                forked_node=head.node,
                 origin=head.origin,
                 size=head.size,
             )

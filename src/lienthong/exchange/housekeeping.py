@@ -36,13 +36,22 @@ logger = logging.getLogger("lienthong.exchange.housekeeping")
 
 
 class Housekeeping:
-    """The background tasks of one node."""
+    """The background tasks of one node; ``leading`` says whether this gateway does those that
+    one of several gateways does for all."""
 
-    def __init__(self, core: Core, index: LedgerIndex, receipts: ReceiptStore) -> None:
+    def __init__(
+        self,
+        core: Core,
+        index: LedgerIndex,
+        receipts: ReceiptStore,
+        leading: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._core = core
+        self._leading = leading
         self._index = index
         self._receipts = receipts
         self._delivered_place: int | None = None  # None until what is owed is known
+        self._read_place = -1  # up to which the ledger was read for what is owed
         self._tasks: list[asyncio.Task[None]] = []
         self._indexed = time.monotonic()
         self._contradicted: set[str] = set()  # forked origins, with proof for third parties
@@ -67,9 +76,12 @@ class Housekeeping:
     async def deliver_receipts(self) -> None:
         """Send to each provider's node what its answers are owed."""
         core = self._core
-        if self._delivered_place is None:
+        if not self._leading():
+            self._delivered_place = None  # another gateway delivers: begin anew after it
+            return
+        if self._delivered_place is None or core.store.shared:
             await self._recall_receipts()
-        newest = core.receipts.newest_place
+        newest = max(core.receipts.newest_place, self._read_place)
         for node in core.receipts.nodes():
             parcel = core.receipts.take(node)
             try:
@@ -85,17 +97,25 @@ class Housekeeping:
             await asyncio.to_thread(self._receipts.set_delivered_place, newest - 1)
 
     async def _recall_receipts(self) -> None:
-        """After a start: what a former process still owed, from the ledger."""
+        """What is owed by the ledger: after a start, or by all gateways of the node."""
         core = self._core
-        place = await asyncio.to_thread(self._receipts.delivered_place)
-        for owed in await asyncio.to_thread(undelivered_receipts, core, place):
-            core.receipts.owe(*owed)
-        self._delivered_place = place
+        if self._delivered_place is None:
+            self._delivered_place = await asyncio.to_thread(self._receipts.delivered_place)
+            self._read_place = self._delivered_place
+        if self._read_place > self._delivered_place and core.receipts.nodes():
+            return  # what was read is still on its way
+        read = await asyncio.to_thread(undelivered_receipts, core, self._read_place)
+        for owed in read[0]:
+            core.receipts.recall(*owed)
+        self._read_place = read[1]
 
     async def check_consistency(self) -> None:
         """Ask nodes whose ledgers have grown to prove that they only grew."""
         core = self._core
-        for peer in core.peers.pending_checks():
+        loop = asyncio.get_running_loop()
+        for origin in await loop.run_in_executor(None, core.peers.follow):
+            log_event(logger, logging.CRITICAL, "ledger.fork_seen", origin=origin)
+        for peer in core.peers.pending_checks() if self._leading() else ():
             try:
                 core.peers.prove(peer, await self._consistency_path(peer))
             except LedgerForked:
@@ -117,7 +137,7 @@ class Housekeeping:
             logger,
             logging.CRITICAL,
             "ledger.fork_seen",
-            node=first.node,
+            forked_node=first.node,
             origin=first.origin,
             size=first.size,
             newer_size=second.size,
@@ -129,7 +149,11 @@ class Housekeeping:
             await asyncio.to_thread(self._core.peers.keep_contradiction, peer, other)
         except LienthongError as error:
             log_event(
-                logger, logging.WARNING, "fork.not_proven", node=first.node, reason=str(error)
+                logger,
+                logging.WARNING,
+                "fork.not_proven",
+                forked_node=first.node,
+                reason=str(error),
             )
         else:
             self._contradicted.add(first.origin)
@@ -151,6 +175,8 @@ class Housekeeping:
 
     async def index_ledger(self) -> None:
         """Bring the search index up to date, in quiet moments: searches catch up by themselves."""
+        if not self._leading():
+            return
         late = time.monotonic() > self._indexed + LONGEST_INDEX_LAG_SECONDS
         if self._busy() and not late:
             return
@@ -168,7 +194,8 @@ class Housekeeping:
         core = self._core
         before = core.clock.now() - timedelta(days=core.settings.body_retention_days)
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(None, core.store.purge_bodies, before)
+        if self._leading():
+            await loop.run_in_executor(None, core.store.purge_bodies, before)
         await loop.run_in_executor(None, core.bodies.purge, before)
 
     async def _consistency_path(self, peer: PeerHead) -> list[bytes]:
