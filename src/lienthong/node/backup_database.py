@@ -84,7 +84,7 @@ def _tables_in_order(connection: Any, schema: str) -> list[TableRows]:
     found = MetaData()
     found.reflect(connection, only=lambda name, _: name in tables_of(schema))
     return [
-        TableRows(table.name, tuple(column.name for column in table.columns))
+        TableRows(str(table.name), tuple(str(column.name) for column in table.columns))
         for table in found.sorted_tables
     ]
 
