@@ -60,6 +60,11 @@ class StampingPlan:
                 Address.parse(url)
             except LienthongError as error:
                 raise InvalidSetting(name="time_stamp_urls", reason=url) from error
+        try:
+            stamp_query("", settings.time_stamp_policy)
+        except ValueError as error:
+            reason = settings.time_stamp_policy
+            raise InvalidSetting(name="time_stamp_policy", reason=reason) from error
         return cls(
             urls,
             settings.time_stamp_policy,
