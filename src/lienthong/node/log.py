@@ -13,6 +13,7 @@ reader that has stopped reading costs lost lines, which are counted, and never a
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import threading
 import time
@@ -57,6 +58,9 @@ class _Event(NamedTuple):
     event: str
     logger: str
     fields: Mapping[str, object]
+
+
+_STEERING = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 class LogWriter(logging.Handler):
@@ -148,6 +152,7 @@ class LogWriter(logging.Handler):
                 line = event_line(record, self._encoded_context)
             else:
                 line = json_line(record, self._context)
+            line = steerless(line)
             if self._incidents is not None and _is_incident(record):
                 self._worth_keeping.append(line.encode())
             return line
@@ -166,6 +171,17 @@ class LogWriter(logging.Handler):
             self._stream.flush()
         except (OSError, ValueError):  # a reader that is gone
             self.dropped += lines
+
+
+def steerless(line: str) -> str:
+    """A line of JSON in which no character steers a terminal or ends a line for somebody.
+
+    JSON escapes what is below U+0020 and leaves the rest: the other controls (U+009B begins
+    what ESC [ does), Unicode's line separators, changes of direction.
+    """
+    if line.isascii() and "\x7f" not in line:
+        return line
+    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
 
 
 def _is_incident(record: logging.LogRecord | _Event) -> bool:
