@@ -21,6 +21,7 @@ import msgspec
 
 from lienthong.errors import (
     BodyTooLarge,
+    CosignatureInvalid,
     KeyNotValid,
     KeyRevoked,
     LienthongError,
@@ -66,6 +67,7 @@ class WitnessDesk:
         self._book = book
         self._key = key
         self._one_at_a_time = asyncio.Lock()
+        self._owner = core.node.rpartition("/")[0]
 
     async def add_checkpoint(self, caller: str, request: Request) -> Response:
         """Cosign a head, or say why not with the status that C2SP gives it."""
@@ -94,6 +96,8 @@ class WitnessDesk:
             raise BodyTooLarge(limit_bytes=LARGEST_REQUEST)
         asked = parse_witness_request(request.body.read())
         head = take_head(self._core, asked.note)  # (1), (2)
+        if self._core.directory.view.node(head.node).owner == self._owner:
+            raise CosignatureInvalid(reason="a witness of its own ledger")
         async with self._one_at_a_time:
             return await asyncio.to_thread(  # (3)
                 self._book.cosign, head, asked.note, asked.old_size, asked.path, self._sign
