@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 
 from lienthong.agreements.book import AgreementBook, Decision
 from lienthong.agreements.limits import vietnam_day
-from lienthong.agreements.models import Agreement, Rate
+from lienthong.agreements.models import Agreement
 from lienthong.agreements.reservations import Reservations
 from lienthong.agreements.store import AgreementStore
 from lienthong.errors import AgreementStoreFailed, QuotaExceeded, RateExceeded, ReservationWanted
@@ -99,7 +99,7 @@ def test_a_restart_does_not_bring_the_quota_back(engine: Engine) -> None:
 
 
 def test_a_burst_is_passed_once_by_all_gateways_together(engine: Engine) -> None:
-    three = gateways(engine, 3, rate=Rate(1, burst=30))
+    three = gateways(engine, 3, rate=1, burst=30)
     began = time.monotonic()
     passed = sum(each.passed(30) for each in three)
     grown = time.monotonic() - began  # one a second
@@ -108,12 +108,12 @@ def test_a_burst_is_passed_once_by_all_gateways_together(engine: Engine) -> None
 
 def test_a_gateway_on_which_all_requests_come_has_the_whole_rate(engine: Engine) -> None:
     """No gateway's share is kept for it while another needs it."""
-    busy, _idle = gateways(engine, 2, rate=Rate(1, burst=30))
+    busy, _idle = gateways(engine, 2, rate=1, burst=30)
     assert busy.passed(60) >= 30
 
 
 def test_a_share_that_was_not_used_lapses(engine: Engine) -> None:
-    (one,) = gateways(engine, 1, rate=Rate(100, burst=100))
+    (one,) = gateways(engine, 1, rate=100, burst=100)
     assert one.decide().allowed
     allowance = one.book.allowances[one.agreement.id]
     assert allowance.has_token(NOW.timestamp())  # a tenth was reserved
@@ -121,7 +121,7 @@ def test_a_share_that_was_not_used_lapses(engine: Engine) -> None:
 
 
 def test_a_flood_does_not_reach_the_database(engine: Engine) -> None:
-    (one,) = gateways(engine, 1, rate=Rate(1, burst=1))
+    (one,) = gateways(engine, 1, rate=1, burst=1)
     while one.decide().allowed:
         pass
     assert isinstance(one.decide().error, RateExceeded)

@@ -344,3 +344,19 @@ def test_takes_many_members_from_the_bundle(world: World) -> None:
     mirror.refresh(counting)
     assert mirror.view.member("VN/COM/xa79").name == "Xã 79"
     assert len(asked) <= 8
+
+
+def test_workers_of_a_node_that_share_a_folder_all_take_a_new_version_up(world: World) -> None:
+    """Whoever is first writes it; the others must not take the file for their own view."""
+    world.agency("G01")
+    first, second = world.mirror(), world.mirror()
+    assert (first.refresh(), second.refresh()) == (True, True)
+    world.agency("G15")
+    assert first.refresh() is True
+    assert second.refresh() is True
+    assert second.refresh() is False
+    assert second.view.version == first.view.version
+    assert second.view.member("VN/GOV/G15").id == "VN/GOV/G15"
+    third = world.mirror()
+    assert third.view.version == first.view.version
+    assert third.refresh() is False

@@ -72,6 +72,7 @@ class DirectoryMirror:
         self._alarms = Alarms(self.site)
         self._read_record = lru_cache(_MOST_PARSED)(self._parse_record)
         self._copy: Copy | None = None
+        self._on_disk: bytes | None = None  # the timestamp of what this process has taken up
         self._held: Held = {}
         self._view: DirectoryView | None = None
         self._load()
@@ -99,7 +100,7 @@ class DirectoryMirror:
         of the last source tried; the view stays as it was.
         """
         failure: DirectoryError = DirectoryUnreachable(url="", reason="no address")
-        with self._lock:
+        with self._lock, self.site.held():
             for source in [fetch] if fetch else self._fetches:
                 try:
                     return self._refresh(source)
@@ -144,6 +145,7 @@ class DirectoryMirror:
         try:
             copy = self._assemble_local(timestamp)
             self._adopt(copy, read_held(self.site, copy.facts.version))
+            self._on_disk = timestamp
         except DirectoryError as error:
             _LOG.error("the copy of the directory on disk is not used: %s", error)
 
@@ -203,9 +205,11 @@ class DirectoryMirror:
         known = self._recall_timestamp(trust)
         timestamp = need(fetch, TIMESTAMP, LARGEST_METADATA_BYTES)
         if not trust.offer_timestamp(timestamp):
-            if self._copy is not None:
+            if self._copy is not None and known == self._on_disk:
                 return False
-            timestamp = known or timestamp  # the same version, but what is on disk is damaged
+            # The same version; but what is on disk is damaged, or another worker of this node
+            # put it there and this one has not taken it up yet.
+            timestamp = known or timestamp
         self._recall_snapshot(trust, known)
         source = Source(self.site, fetch, first=self._copy is None)
         copy = assemble(trust, timestamp, source.metadata, self._copy)
@@ -215,6 +219,7 @@ class DirectoryMirror:
         self._alarms.add(alarms)
         self.site.publish(timestamp, copy.facts.version)
         self._adopt(copy, held)
+        self._on_disk = timestamp
         return True
 
     def _recall_timestamp(self, trust: Trust) -> bytes | None:

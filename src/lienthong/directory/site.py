@@ -13,9 +13,11 @@ crash at any point leaves the old version whole.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from lienthong.errors import DirectoryInconsistent, DirectoryStateInvalid
 
 TIMESTAMP = "metadata/timestamp.json"
 BUNDLE = "bundle.gz"
+LOCK = ".lock"
 # What a site may be asked for; a name from outside never reaches the disk unless it fits.
 NAME = re.compile(
     r"metadata/([0-9]{1,10}\.(root|snapshot|targets|bins-[0-9a-f]{1,8})|timestamp"
@@ -53,6 +56,24 @@ class Site:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let one process at a time change the folder: a node's workers share their copy.
+
+        Raises DirectoryStateInvalid (no rights).
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise DirectoryStateInvalid(path=self.folder, reason=reason) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
     def read(self, name: str) -> bytes | None:
         """Return a file's bytes, or None when it is missing."""

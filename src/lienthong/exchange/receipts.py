@@ -47,6 +47,8 @@ class ReceiptsOwed:
             groups = self._owed.setdefault(node, {})
             groups.setdefault(committed.group, []).append((committed.index, answer_leaf))
 
+    recall = owe  # the same, for what was read back from the ledger
+
     def nodes(self) -> list[str]:
         waiting = [node for node, groups in self._owed.items() if groups]
         return list(dict.fromkeys([*waiting, *self._returned]))
@@ -82,6 +84,13 @@ class ReceiptsOwed:
             self._returned[node] = waiting[most:]
         self._count -= sum(len(receipt.answers) for receipt in waiting[:most])
         return waiting[:most]
+
+
+class ReceiptsInLedger(ReceiptsOwed):
+    """What all gateways of a node owe: the one that leads reads it from their ledger."""
+
+    def owe(self, node: str, committed: Committed, answer_leaf: bytes) -> None:
+        return None
 
 
 def check_receipt(

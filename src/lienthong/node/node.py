@@ -33,7 +33,7 @@ from lienthong.exchange.housekeeping import Housekeeping, run_for_ever
 from lienthong.exchange.once import OnceRegister
 from lienthong.exchange.peer_edge import PeerEdge
 from lienthong.exchange.provider import ProviderEdge
-from lienthong.exchange.receipts import ReceiptsOwed
+from lienthong.exchange.receipts import ReceiptsInLedger, ReceiptsOwed
 from lienthong.exchange.services import ServiceRegistry
 from lienthong.exchange.wire import LARGEST_HEAD_BYTES, encode_json
 from lienthong.ledger.clock import Clock, since_boot
@@ -129,6 +129,7 @@ class Node:
         self.gateways = gateways_of(self.engine, self.sharing.take, self.sharing.each_turn)
         self.leader: Leader = self.gateways
         self.threads = ThreadPoolExecutor(SOURCE_THREADS, "source")
+        self._leaving = False  # about to stop
         self.started = False
         self._tasks: list[asyncio.Task[None]] = []
         self._partners: set[str] = set()
@@ -136,7 +137,7 @@ class Node:
     @property
     def maintenance(self) -> bool:
         """Whether ``/health`` is to answer 503; the workers of one state folder share it."""
-        return self.state.maintenance.exists()
+        return self._leaving or self.state.maintenance.exists()
 
     @maintenance.setter
     def maintenance(self, on: bool) -> None:
@@ -183,7 +184,7 @@ class Node:
         """Take no new requests, finish those that run, write everything down."""
         log_event(logger, logging.INFO, "node.draining")
         if self.started:
-            self.maintenance = True
+            self._leaving = True
             # Who hands its sockets over answers what is under way; others refuse what is new.
             self.core.draining = not self.listeners.hands_over
             await self.listeners.drain(self.settings.drain_seconds)
@@ -249,7 +250,7 @@ class Node:
             bodies=BodyKeeper(
                 self.state.bodies, f".{self.gateways.number}" if self.store.shared else ""
             ),
-            receipts=ReceiptsOwed(),
+            receipts=ReceiptsInLedger() if self.store.shared else ReceiptsOwed(),
             observer=MetricsObserver(self.metrics, self.refusals),
             tokens_of=self.index.tokens_of,
         )
@@ -291,7 +292,9 @@ class Node:
             self.core, CounterStore(self.engine), lambda: self.keys.signing.current, self.refusals
         )
         self.peer_edge.offer("GET", COUNTERS_PATH, self.counters.answer)
-        self.housekeeping = Housekeeping(self.core, self.index, self.receipts)
+        self.housekeeping = Housekeeping(
+            self.core, self.index, self.receipts, lambda: self.leader.leading
+        )
         self.anchoring = Anchoring(self)
         self.trust.ask_peers = PeerDirectory(self.core).fetches
 
