@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from lienthong.errors import MessageReplayed
+from lienthong.ledger.messages import received_leaf
 from lienthong.ledger.records import Located
 from lienthong.transport.messages import Body
 
@@ -75,7 +76,7 @@ class OnceRegister:
         """
         known = self._states.get(request_id)
         if known is not None:
-            if known.leaf != leaf:
+            if known.leaf not in (leaf, received_leaf(leaf)):
                 raise MessageReplayed(request_id=request_id)
             return known
         self._forget(now)
@@ -112,7 +113,10 @@ class OnceRegister:
     def restore(
         self, request_id: str, leaf: bytes, received: datetime, located: Located | None
     ) -> None:
-        """Fill from the ledger; without ``located`` the request is in doubt."""
+        """Fill from the ledger; without ``located`` the request is in doubt.
+
+        ``leaf`` is that of the record *received*, as the ledger has it.
+        """
         if request_id not in self._states:
             self._order.append((received.timestamp(), request_id))
         self._states[request_id] = (
