@@ -235,7 +235,7 @@ def test_a_signing_key_whose_time_ends_is_refused_on_an_open_connection(
     now = datetime.now(UTC)
     for key, moment in (
         (former, now - overlap - timedelta(days=1)),
-        (PrivateKey.generate(), now - overlap + timedelta(seconds=8)),
+        (PrivateKey.generate(), now - overlap + timedelta(seconds=16)),
     ):
         request_of(node, key, moment)
         run("directory", "approve", str(trusting.federation.directory), str(state.request))
@@ -251,7 +251,7 @@ def test_a_certificate_whose_time_ends_is_refused_and_its_open_connection_is_cut
     node = trusting.federation.unapproved_node("G69", subsystem="ke")
     repository = Repository.open(trusting.federation.directory)
     state = StateFolder(node.state)
-    approve(repository, state.request.read_bytes(), days=12 / 86_400)  # type: ignore[arg-type]
+    approve(repository, state.request.read_bytes(), days=20 / 86_400)  # type: ignore[arg-type]
     trusting.wait(lambda: trusting.version() == directory_version(trusting.federation))
     with HostilePeer(node, trusting.provider) as peer:
         assert authentic(trusting.ask(peer))
@@ -262,7 +262,7 @@ def test_an_idle_connection_is_cut_when_its_certificate_ends(trusting: Trusting)
     node = trusting.federation.unapproved_node("G70", subsystem="ke")
     repository = Repository.open(trusting.federation.directory)
     state = StateFolder(node.state)
-    approve(repository, state.request.read_bytes(), days=12 / 86_400)  # type: ignore[arg-type]
+    approve(repository, state.request.read_bytes(), days=20 / 86_400)  # type: ignore[arg-type]
     trusting.wait(lambda: trusting.version() == directory_version(trusting.federation))
     with HostilePeer(node, trusting.provider) as peer:
         assert authentic(trusting.ask(peer))
