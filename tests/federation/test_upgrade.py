@@ -23,6 +23,7 @@ SETTINGS = {
     "connect_timeout_seconds": "120",
     "service_timeout_seconds": "120",
     "drain_seconds": "90",
+    "maximum_connections": "20000",  # on a busy machine many calls wait for a restart
 }
 
 
