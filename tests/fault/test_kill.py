@@ -18,13 +18,14 @@ import pytest
 from lienthong.exchange.wire import MESSAGE_HEADER
 from lienthong.ledger.evidence import verify_evidence
 from lienthong.node.admin_client import call
-from tests.fixtures.federation import Federation, TestNode
+from tests.fixtures.federation import Federation, TestNode, eventually
 from tests.fixtures.hostile_peer import HostilePeer
 from tests.fixtures.recording_service import RecordingService
 
 KILLS = 2  # of each side
 CALLERS = 6
 SEED = 20261123
+ENOUGH = 100  # calls that succeeded, however slow the machine is
 
 
 @dataclass
@@ -108,7 +109,7 @@ def after_the_kills(stage: Stage) -> Stage:
             for node in [stage.provider, stage.consumer] * KILLS:
                 time.sleep(chance.uniform(0.2, 0.8))
                 stage.restart(node)
-            time.sleep(0.5)
+            assert eventually(lambda: len(stage.outcomes.succeeded) > ENOUGH, 60)
         finally:
             done.set()
         for caller in callers:
@@ -118,13 +119,13 @@ def after_the_kills(stage: Stage) -> Stage:
 
 def test_no_request_is_executed_twice(after_the_kills: Stage) -> None:
     executions = after_the_kills.executions()
-    assert len(executions) > 100
+    assert len(executions) > ENOUGH
     assert {id_: count for id_, count in executions.items() if count > 1} == {}
 
 
 def test_every_call_that_succeeded_is_in_both_ledgers(after_the_kills: Stage) -> None:
     stage = after_the_kills
-    assert len(stage.outcomes.succeeded) > 100
+    assert len(stage.outcomes.succeeded) > ENOUGH
     assert stage.outcomes.succeeded <= set(stage.executions())
     for node, sent, received in (
         (stage.consumer, "request-sent", "answer-received"),
