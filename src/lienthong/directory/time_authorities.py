@@ -22,7 +22,7 @@ from lienthong.directory.records import (
 from lienthong.directory.repository import Repository
 from lienthong.directory.succession import check_succession
 from lienthong.errors import InvalidCertificate, TimeAuthorityKnown, TimeAuthorityUnknown
-from lienthong.identity.certificates import issuers_of, read_chain
+from lienthong.identity.certificates import PARSE_ERRORS, issuers_of, read_chain
 
 _Named = tuple[TimeAuthority, ...]
 
@@ -88,7 +88,7 @@ def may_issue(certificate: x509.Certificate) -> bool:
     """Whether a certificate is an authority's."""
     try:
         constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
-    except (ValueError, x509.ExtensionNotFound):
+    except (*PARSE_ERRORS, x509.ExtensionNotFound):
         return False
     return constraints.value.ca
 
@@ -97,7 +97,7 @@ def is_for_stamping(certificate: x509.Certificate) -> bool:
     """Whether a certificate is for time-stamping and nothing else, critically (RFC 3161 §2.3)."""
     try:
         usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
-    except (ValueError, x509.ExtensionNotFound):
+    except (*PARSE_ERRORS, x509.ExtensionNotFound):
         return False
     return usage.critical and list(usage.value) == [ExtendedKeyUsageOID.TIME_STAMPING]
 

@@ -34,7 +34,14 @@ LONGEST_CHAIN = 5  # certificates; a longer chain is a way to make every handsha
 LARGEST_PEM_BYTES = 65_536  # of a chain or request; keeps hostile files out of the parser
 _LONGEST_COMMON_NAME = 64  # RFC 5280 appendix A.1, ub-common-name
 _CLOCK_TOLERANCE = timedelta(hours=1)  # certificates start earlier, for clocks that are behind
-_PARSE_ERRORS = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension)
+PARSE_ERRORS = (  # what reading a certificate raises, its extensions included
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 
 
 def certificate_request(key: PrivateKey, node: str, hosts: Iterable[str]) -> str:
@@ -55,7 +62,7 @@ def request_key(pem: str) -> PublicKey:
         if not request.is_signature_valid:
             raise InvalidCertificate(name="request", reason="its signature is wrong")
         return _public_key(request.public_key())
-    except (*_PARSE_ERRORS, InvalidKey) as error:
+    except (*PARSE_ERRORS, InvalidKey) as error:
         raise InvalidCertificate(name="request", reason="cannot be read") from error
 
 
@@ -63,7 +70,7 @@ def read_chain(pem: str) -> tuple[x509.Certificate, ...]:
     """Read a certificate followed by its intermediates. Raises InvalidCertificate."""
     try:
         chain = tuple(x509.load_pem_x509_certificates(_limited(pem)))
-    except _PARSE_ERRORS as error:
+    except PARSE_ERRORS as error:
         raise InvalidCertificate(name="chain", reason="cannot be read") from error
     if len(chain) > LONGEST_CHAIN:
         raise InvalidCertificate(name="chain", reason=f"over {LONGEST_CHAIN} certificates")
@@ -74,7 +81,7 @@ def certificate_key(certificate: x509.Certificate) -> PublicKey:
     """Return the certificate's key. Raises InvalidCertificate."""
     try:
         return _public_key(certificate.public_key())
-    except (*_PARSE_ERRORS, InvalidKey) as error:
+    except (*PARSE_ERRORS, InvalidKey) as error:
         raise InvalidCertificate(name="certificate", reason="key not allowed") from error
 
 
@@ -245,7 +252,7 @@ def _issued(lower: x509.Certificate, upper: x509.Certificate) -> bool:
         if not constraints.value.ca:
             return False
         lower.verify_directly_issued_by(upper)
-    except (*_PARSE_ERRORS, x509.ExtensionNotFound, InvalidSignature):
+    except (*PARSE_ERRORS, x509.ExtensionNotFound, InvalidSignature):
         return False
     return True
 

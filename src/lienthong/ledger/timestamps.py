@@ -34,7 +34,7 @@ from lienthong.directory.time_authorities import (
     may_issue,
 )
 from lienthong.errors import InvalidCertificate, TimeStampInvalid
-from lienthong.identity.certificates import issuers_of
+from lienthong.identity.certificates import PARSE_ERRORS, issuers_of
 from lienthong.ledger.der import with_policy, with_sorted_certificates
 
 LARGEST_STAMP = 32_768  # bytes; a token with a chain of three certificates has about 5,000
@@ -130,7 +130,7 @@ def _read(response: bytes) -> TimeStampResponse:
             raise TimeStampInvalid(reason=f"the authority refused, status {status}")
         if read.tst_info.version != 1 or len(read.signed_data.signer_infos) != 1:
             raise TimeStampInvalid(reason="another structure")
-    except (ValueError, TypeError, OverflowError) as error:
+    except (OverflowError, *PARSE_ERRORS) as error:
         raise TimeStampInvalid(reason="cannot be read") from error
     return read
 
@@ -152,7 +152,7 @@ def _signer(read: TimeStampResponse) -> x509.Certificate:
         named = [
             x for x in held if (x.issuer, x.serial_number) == (info.issuer, info.serial_number)
         ]
-    except ValueError as error:
+    except PARSE_ERRORS as error:
         raise TimeStampInvalid(reason="cannot be read") from error
     if len(named) != 1:
         raise TimeStampInvalid(reason="its signer's certificate is not in it")
@@ -201,7 +201,7 @@ def _verifies(
     imprint = read.tst_info.message_imprint.message  # compared with the note's hash before
     try:
         return builder.build().verify(read, imprint)
-    except (VerificationError, ValueError):
+    except (VerificationError, *PARSE_ERRORS):
         return False
 
 
