@@ -2,6 +2,7 @@
 
     python -m benchmarks.exchange            the headline case: 1 KB, 128 connections
     python -m benchmarks.exchange --cases    one line a case, the headline last
+    python -m benchmarks.exchange --ledger postgresql    both nodes' state in PostgreSQL
 
 ``ours`` are two nodes with signatures verified, ledgers durable on both sides, and agreement,
 quota and replay checks on; ``theirs`` are two nginx hops with nothing else. One process a hop, the
@@ -36,7 +37,9 @@ HEADLINE = Case(1024, 128)
 CASES = (Case(102_400, 64), Case(102_400, 128), Case(1024, 64), HEADLINE)
 
 
-def compare(ours: Side, theirs: Side, case: Case, *, rounds: int, seconds: float) -> None:
+def compare(
+    ours: Side, theirs: Side, case: Case, *, rounds: int, seconds: float, ledger: str = "sqlite"
+) -> None:
     """Measure one case on both sides in turn and print its line."""
     found = alternate(
         rounds,
@@ -52,6 +55,7 @@ def compare(ours: Side, theirs: Side, case: Case, *, rounds: int, seconds: float
         theirs=[result.requests_per_second for result in found.theirs],
         theirs_is="two nginx hops over mutual TLS, nothing signed, nothing logged",
         size={"bytes": case.size_bytes, "connections": case.connections, "seconds": seconds},
+        ledger=ledger,
         **_figures("", found.ours),
         **_figures("theirs_", found.theirs),
         cpu_ratio=processor_ratio,
@@ -75,18 +79,20 @@ def _median(results: Sequence[Result], value: Callable[[Result], float]) -> floa
     return median([value(result) for result in results])
 
 
-def main(open_ours: Callable[[NginxHops], AbstractContextManager[Side]]) -> None:
+def main(open_ours: Callable[[NginxHops, str], AbstractContextManager[Side]]) -> None:
     """Run the command line; ``open_ours`` starts our side in front of nginx's own service."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--cases", action="store_true", help="all cases, the headline last")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=5.0, help="length of one measurement")
+    parser.add_argument("--ledger", choices=("sqlite", "postgresql"), default="sqlite")
     options = parser.parse_args()
     find_nginx()
     find_wrk()
-    with NginxHops() as theirs, open_ours(theirs) as ours:
+    length = {"rounds": options.rounds, "seconds": options.seconds}
+    with NginxHops() as theirs, open_ours(theirs, options.ledger) as ours:
         for case in CASES if options.cases else (HEADLINE,):
-            compare(ours, theirs, case, rounds=options.rounds, seconds=options.seconds)
+            compare(ours, theirs, case, **length, ledger=options.ledger)
 
 
 if __name__ == "__main__":

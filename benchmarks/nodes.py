@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,7 @@ from benchmarks import wrk
 from benchmarks.hops import Result, measure
 from benchmarks.nginx import NginxHops
 from lienthong.node.admin_client import call
+from tests.fixtures.database_servers import PostgresqlServer
 from tests.fixtures.federation import Federation, TestNode
 
 SERVICE = "tep"
@@ -27,13 +29,22 @@ SERVICE = "tep"
 class Nodes:
     """Two nodes in a folder of their own; use as a context manager."""
 
-    def __init__(self, service_port: int, **settings: str) -> None:
+    def __init__(self, service_port: int, ledger: str = "sqlite", **settings: str) -> None:
+        self._servers = ExitStack()
+        databases = self._databases(ledger)
         self._folder = Path(tempfile.mkdtemp(prefix="nodes-"))
         self._service_port = service_port
         self._federation = Federation(self._folder)
         settings = {"log_level": "info", **settings}
-        self.provider = self._federation.node("G01", "dancu", **settings)
-        self.consumer = self._federation.node("H37", "motcua", **settings)
+        self.provider = self._federation.node("G01", "dancu", **settings, **databases[0])
+        self.consumer = self._federation.node("H37", "motcua", **settings, **databases[1])
+
+    def _databases(self, ledger: str) -> list[dict[str, str]]:
+        """Settings that give each node a ledger of that kind; one server for both."""
+        if ledger == "sqlite":
+            return [{}, {}]
+        server = self._servers.enter_context(PostgresqlServer.start())
+        return [{"database": server.create_database()} for _ in range(2)]
 
     def __enter__(self) -> Self:
         self._federation.start()
@@ -55,6 +66,7 @@ class Nodes:
         trace: TracebackType | None,
     ) -> None:
         self._federation.close()
+        self._servers.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def run_case(self, size_bytes: int, connections: int, seconds: float) -> Result:
@@ -73,9 +85,9 @@ class Nodes:
         return replace(result, syncs_per_exchange=4 * groups / max(records, 1))
 
 
-def open_nodes(theirs: NginxHops) -> Nodes:
+def open_nodes(theirs: NginxHops, ledger: str = "sqlite") -> Nodes:
     """Two nodes in front of the service that stands behind nginx's two hops."""
-    return Nodes(theirs.backend_port)
+    return Nodes(theirs.backend_port, ledger)
 
 
 def _pid(node: TestNode) -> int:

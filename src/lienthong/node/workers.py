@@ -34,7 +34,7 @@ from lienthong.transport.spool import clear_spool
 
 STEADY_SECONDS = 10.0  # a worker that ran for so long starts again at once
 FIRST_PAUSE_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 30.0
+LONGEST_PAUSE_SECONDS = 5.0
 KILL_SECONDS = 10.0  # beyond the time to drain
 LOOK_SECONDS = 0.2
 
