@@ -18,7 +18,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"units", "identity", "transport", "schema"}),
     frozenset({"directory", "contracts"}),
     frozenset({"ledger"}),  # above the directory: evidence carries what it said
-    frozenset({"sources", "agreements"}),
+    frozenset({"sources", "agreements", "catalogue"}),
     frozenset({"exchange"}),
     frozenset({"node"}),
     frozenset({"demo"}),

@@ -50,7 +50,7 @@ def declared() -> list[MetaData]:
         ".".join(path.relative_to(SOURCE).with_suffix("").parts)
         for path in (SOURCE / "lienthong").rglob("*.py")
         if "MetaData()" in path.read_text(encoding="utf-8")
-        and path.parts[-2] not in {"sources", "versions"}
+        and path.parts[-2] not in {"sources", "versions", "catalogue", "portal"}
     ]
     named = [vars(importlib.import_module(name)).values() for name in modules]
     return [value for values in named for value in values if isinstance(value, MetaData)]

@@ -1,0 +1,117 @@
+"""The tables of a catalogue's database; a catalogue has a database of its own.
+
+    engine = open_catalogue("sqlite:////var/lib/lienthong/catalogue/catalogue.db")
+
+``catalogue_posting`` is the search index: for each term and each block of 65,536 entries one
+compressed bitmap (Roaring) of the entries that have it. It changes in the transaction that
+changes the entry, so it can never fall behind. ``catalogue_change`` tells other processes which
+terms a transaction changed.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Engine,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    insert,
+    inspect,
+    select,
+)
+from sqlalchemy.exc import SQLAlchemyError
+
+from lienthong.errors import CatalogueStoreFailed, SchemaTooNew
+from lienthong.ledger.database import connect_database
+
+SCHEMA = 1  # raised with each change of these tables
+
+# Ranges of terms are read in the order of bytes, whatever the language of the server.
+_Plain = Text().with_variant(Text(collation="C"), "postgresql")
+
+metadata = MetaData()
+
+STATE = Table(
+    "catalogue_state",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("schema", Integer, nullable=False),
+    Column("generation", BigInteger, nullable=False),  # grows with each transaction that writes
+)
+ENTRY = Table(
+    "catalogue_entry",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("key", _Plain, nullable=False, unique=True),
+    Column("owner", _Plain, nullable=False),
+    Column("source", _Plain, nullable=False),
+    Column("modified", Float, nullable=False),
+    Column("withdrawn", Float),  # Unix time; the row stays for its history
+    Column("document", LargeBinary, nullable=False),
+    Index("catalogue_entry_modified", "modified", "number"),
+    Index("catalogue_entry_source", "source", "key"),
+)
+POSTING = Table(
+    "catalogue_posting",
+    metadata,
+    Column("term", _Plain, primary_key=True),
+    Column("block", Integer, primary_key=True, autoincrement=False),
+    Column("docs", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+LABEL = Table(
+    "catalogue_label",
+    metadata,
+    Column("facet", String(32), primary_key=True),
+    Column("value", _Plain, primary_key=True),
+    Column("label", Text, nullable=False),
+)
+CHANGE = Table(
+    "catalogue_change",
+    metadata,
+    Column("generation", BigInteger, primary_key=True, autoincrement=False),
+    Column("terms", Text),  # one a line; NULL: too many to name
+)
+CONTRACT = Table(
+    "catalogue_contract",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+)
+PUBLICATION = Table(
+    "catalogue_publication",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("key", _Plain, nullable=False, index=True),
+    Column("received", DateTime(timezone=True), nullable=False),
+    Column("statement", LargeBinary, nullable=False),
+)
+
+
+def open_catalogue(url: str) -> Engine:
+    """Connect, and make the tables where they are missing.
+
+    Raises ConfigurationError, LedgerUnavailable, SchemaTooNew, CatalogueStoreFailed.
+    """
+    engine = connect_database(url)
+    try:
+        with engine.begin() as connection:
+            if not inspect(connection).has_table(STATE.name):
+                metadata.create_all(connection)
+                connection.execute(insert(STATE).values(id=1, schema=SCHEMA, generation=1))
+            found = connection.execute(select(STATE.c.schema)).scalar_one()
+    except SQLAlchemyError as error:
+        engine.dispose()
+        raise CatalogueStoreFailed(reason=type(error).__name__) from error
+    if found > SCHEMA:
+        engine.dispose()
+        raise SchemaTooNew(found=str(found), known=str(SCHEMA))
+    return engine
