@@ -12,7 +12,8 @@
     ├── TransportError              HTTP and TLS below the messages                   exit 10
     ├── LedgerError                 the log, its store and its proofs                 exit 11
     ├── EvidenceError               bundles that do not prove what they claim         exit 12
-    └── NodeError                   a node as a running program; the demo             exit 13
+    ├── NodeError                   a node as a running program; the demo             exit 13
+    └── CatalogueError              publishing, searching and harvesting datasets     exit 14
 
 A leaf is declared once, here, with its stable code, its HTTP status and the name that
 X-Road gives to the same fault. What people read (message, cause, remedy; Vietnamese and
@@ -169,6 +170,10 @@ class EvidenceError(LienthongError, code="evidence.invalid", status=400, exit_co
 
 class NodeError(LienthongError, code="node.failed", status=500, exit_code=13):
     """A node as a running program, and the demo."""
+
+
+class CatalogueError(LienthongError, code="catalogue.invalid", status=400, exit_code=14):
+    """Publishing, searching and harvesting datasets."""
 
 
 # --- configuration -------------------------------------------------------------------
@@ -1312,3 +1317,42 @@ class DemoFolderInUse(NodeError, code="demo.folder_in_use"):
 
 class DemoPortsTaken(NodeError, code="demo.ports_taken"):
     """Ports that the demo needs are taken."""
+
+
+# --- catalogue -----------------------------------------------------------------------
+
+
+class CatalogueStoreFailed(CatalogueError, code="catalogue.store", status=500):
+    """The catalogue's database did not do what was asked."""
+
+
+class EntryUnknown(CatalogueError, code="catalogue.unknown", status=404, xroad="NotFound"):
+    """The catalogue has no such dataset, or it was withdrawn."""
+
+
+class QueryInvalid(CatalogueError, code="catalogue.query"):
+    """A search that asks for too much, or by a filter that there is not."""
+
+
+class InvalidPublication(CatalogueError, code="catalogue.publication"):
+    """What a node sent is no publication, or contradicts its contract."""
+
+
+class PublicationNotAccepted(CatalogueError, code="catalogue.not_accepted", status=403):
+    """The directory does not give the node the right to publish this for the owner."""
+
+
+class PublicationConflict(CatalogueError, code="catalogue.conflict", status=409):
+    """The version was published with other content, or a newer one is in force."""
+
+
+class PublicationOutdated(CatalogueError, code="catalogue.outdated", status=409):
+    """A publication that was signed before the one that the catalogue has."""
+
+
+class CatalogueUnreachable(CatalogueError, code="catalogue.unreachable", status=502):
+    """The catalogue could not be asked."""
+
+
+class CatalogueRefused(CatalogueError, code="catalogue.refused", status=502):
+    """The catalogue did not accept what was sent; it says why."""
