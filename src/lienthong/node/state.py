@@ -124,7 +124,7 @@ class StateFolder:
 
     def write(self, path: Path, content: bytes, mode: int = 0o600) -> None:
         """Replace a file whole and durably, or leave the old one."""
-        draft = path.with_name(f".{path.name}.new")
+        draft = path.with_name(f".{path.name}.{os.getpid()}.new")  # workers may write at once
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
