@@ -8,7 +8,7 @@ nobody changes one.
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from pyroaring import BitMap
 from sqlalchemy import Connection, and_, bindparam, delete, select, tuple_, update
@@ -107,18 +107,34 @@ def next_generation(connection: Connection) -> int:
 
 def write_change(connection: Connection, generation: int, change: Change) -> None:
     """Apply ``change`` to the index within the transaction that changes the entries."""
-    by_block: dict[int, dict[str, tuple[list[int], list[int]]]] = defaultdict(dict)
-    for term, sides in change.items():
-        for side, numbers in enumerate(sides):
-            for number in numbers:
-                of_block = by_block[number >> BLOCK_BITS]
-                of_block.setdefault(term, ([], []))[side].append(number)
-    for number, terms in by_block.items():
+    for number, terms in _by_block(change).items():
         names = list(terms)
         for start in range(0, len(names), _AT_ONCE):
             part = {name: terms[name] for name in names[start : start + _AT_ONCE]}
             _write_block(connection, number, part)
     _tell(connection, generation, change.keys())
+
+
+def _by_block(change: Change) -> dict[int, dict[str, tuple[list[int], list[int]]]]:
+    blocks: dict[int, dict[str, tuple[list[int], list[int]]]] = defaultdict(dict)
+    for term, sides in change.items():
+        for side, numbers in enumerate(sides):
+            for number, of_block in _parted(numbers):
+                blocks[number].setdefault(term, ([], []))[side].extend(of_block)
+    return blocks
+
+
+def _parted(numbers: list[int]) -> Iterator[tuple[int, list[int]]]:
+    if not numbers:
+        return
+    first, last = min(numbers) >> BLOCK_BITS, max(numbers) >> BLOCK_BITS
+    if first == last:
+        yield first, numbers
+        return
+    parts = defaultdict(list)
+    for number in numbers:
+        parts[number >> BLOCK_BITS].append(number)
+    yield from parts.items()
 
 
 def _write_block(connection: Connection, block: int, change: Change) -> None:

@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import pairwise
 
 from lienthong.catalogue.models import CatalogueEntry
@@ -37,14 +38,10 @@ Section = tuple[Word, ...]
 
 def terms_of(entry: CatalogueEntry) -> set[str]:
     """Return all terms of an entry."""
-    title, *rest = sections(entry)
     terms = {ALL, f"{STANDING}{entry.standing:02}"}
-    for section in (title, *rest):
-        terms.update(_section_terms(section))
-    for word in title:
-        terms.add(TITLE + word.folded)
-        terms.update(TITLE_BEGINNING + each for each in prefixes(word.folded, LONGEST_BEGINNING))
-    terms.update(NAME + folded_name(field.name) for field in entry.fields)
+    terms.update(_terms_of_title(entry.title), _terms_of_text(entry.description))
+    terms.update(*map(_terms_of_phrase, _phrases(entry)))
+    terms.update(*(_terms_of_name(field.name) for field in entry.fields))
     for facet, values in facet_values(entry).items():
         terms.update(facet_term(facet, value) for value in values)
     return terms
@@ -52,14 +49,10 @@ def terms_of(entry: CatalogueEntry) -> set[str]:
 
 def sections(entry: CatalogueEntry) -> Iterator[Section]:
     """Yield the words of each part of an entry, the title first; no phrase goes over an end."""
-    for text in (entry.title, entry.description, entry.owner_name, entry.unit_name, entry.domain):
-        yield words(text)[:MOST_WORDS]
-    for text in (*entry.tags, *entry.legal_basis, entry.contract_id, entry.owner):
+    for text in (entry.title, entry.description, *_phrases(entry)):
         yield words(text)[:MOST_WORDS]
     for field in entry.fields:
         yield name_words(field.name)
-        yield words(field.title)[:MOST_WORDS]
-        yield words(field.description)[:MOST_WORDS]
 
 
 def facet_values(entry: CatalogueEntry) -> dict[str, tuple[str, ...]]:
@@ -88,12 +81,51 @@ def facet_term(facet: str, value: str) -> str:
     return f"{FACET}{facet}:{value[:LONGEST_VALUE]}"
 
 
+def _phrases(entry: CatalogueEntry) -> Iterator[str]:
+    """Yield the texts of an entry that stand in many entries alike, or are short."""
+    yield from (entry.owner_name, entry.unit_name, entry.domain, *entry.tags, *entry.legal_basis)
+    yield from (entry.contract_id, entry.owner)
+    for field in entry.fields:
+        yield field.title
+        yield field.description
+
+
+def _terms_of_title(text: str) -> Iterator[str]:
+    section = words(text)[:MOST_WORDS]
+    yield from _section_terms(section)
+    for word in section:
+        yield from _title_word_terms(word.folded)
+
+
+def _terms_of_text(text: str) -> Iterator[str]:
+    return _section_terms(words(text)[:MOST_WORDS])
+
+
+@lru_cache(16_384)  # agencies, laws and fields of the same name are in thousands of entries
+def _terms_of_phrase(text: str) -> frozenset[str]:
+    return frozenset(_terms_of_text(text))
+
+
+@lru_cache(16_384)
+def _terms_of_name(name: str) -> frozenset[str]:
+    return frozenset((NAME + folded_name(name), *_section_terms(name_words(name))))
+
+
 def _section_terms(section: Section) -> Iterator[str]:
     for word in section:
-        yield WORD + word.folded
-        if word.has_marks:
-            yield SPELLED + word.spelled
-        for each in prefixes(word.folded, LONGEST_BEGINNING):
-            yield BEGINNING + each
+        yield from _word_terms(word)
     for first, second in pairwise(section):
         yield f"{PAIR}{first.folded} {second.folded}"
+
+
+@lru_cache(65_536)
+def _word_terms(word: Word) -> tuple[str, ...]:
+    beginnings = (BEGINNING + each for each in prefixes(word.folded, LONGEST_BEGINNING))
+    spelling = (SPELLED + word.spelled,) if word.has_marks else ()
+    return (WORD + word.folded, *spelling, *beginnings)
+
+
+@lru_cache(65_536)
+def _title_word_terms(folded: str) -> tuple[str, ...]:
+    beginnings = prefixes(folded, LONGEST_BEGINNING)
+    return (TITLE + folded, *(TITLE_BEGINNING + each for each in beginnings))
