@@ -13,7 +13,8 @@
     ├── LedgerError                 the log, its store and its proofs                 exit 11
     ├── EvidenceError               bundles that do not prove what they claim         exit 12
     ├── NodeError                   a node as a running program; the demo             exit 13
-    └── CatalogueError              publishing, searching and harvesting datasets     exit 14
+    ├── CatalogueError              publishing, searching and harvesting datasets     exit 14
+    └── PortalError                 web pages: accounts, sessions, forms              exit 15
 
 A leaf is declared once, here, with its stable code, its HTTP status and the name that
 X-Road gives to the same fault. What people read (message, cause, remedy; Vietnamese and
@@ -174,6 +175,10 @@ class NodeError(LienthongError, code="node.failed", status=500, exit_code=13):
 
 class CatalogueError(LienthongError, code="catalogue.invalid", status=400, exit_code=14):
     """Publishing, searching and harvesting datasets."""
+
+
+class PortalError(LienthongError, code="portal.invalid", status=400, exit_code=15):
+    """The web pages: accounts, sessions, forms."""
 
 
 # --- configuration -------------------------------------------------------------------
@@ -524,6 +529,18 @@ class ExampleMismatch(ContractError, code="contracts.example_mismatch"):
     """An example of a field is not of the field's type."""
 
 
+class VersionNumberInvalid(ContractError, code="contracts.version_number_invalid"):
+    """A contract's version is not a number of the form X.Y.Z."""
+
+
+class VersionRuleBroken(ContractError, code="contracts.version_rule_broken"):
+    """A new version of a contract changes more than its version number says."""
+
+
+class BreakingChange(ContractError, code="contracts.breaking_change"):
+    """A new version of a contract breaks who uses the old one, where none may."""
+
+
 # --- sources -------------------------------------------------------------------------
 
 
@@ -561,6 +578,22 @@ class KeyTypeMismatch(SourceError, code="sources.key_type_mismatch", xroad="Serv
 
 class FileUnreadable(SourceError, code="sources.file_unreadable", xroad="ServiceFailed"):
     """A CSV or Parquet file is missing or cannot be read."""
+
+
+class TableChoiceWanted(SourceError, code="sources.table_choice_wanted", status=400):
+    """A source has several tables, and none was chosen."""
+
+
+class NothingToDescribe(SourceError, code="sources.nothing_to_describe", status=400):
+    """A table, or a source, holds nothing from which a contract could be proposed."""
+
+
+class QualityNotMet(SourceError, code="sources.quality_not_met", status=422):
+    """The data of a source breaks rules of quality of its contract."""
+
+
+class QualityNotMeasured(SourceError, code="sources.quality_not_measured", status=422):
+    """A rule of quality could not be measured in the source."""
 
 
 class RecordFaulty(SourceError, code="sources.record_faulty", xroad="ServiceFailed"):
@@ -1317,6 +1350,77 @@ class DemoFolderInUse(NodeError, code="demo.folder_in_use"):
 
 class DemoPortsTaken(NodeError, code="demo.ports_taken"):
     """Ports that the demo needs are taken."""
+
+
+# --- portal --------------------------------------------------------------------------
+
+
+class PortalNotInitialised(PortalError, code="portal.not_initialised", status=500):
+    """A folder given as a portal's state folder holds no portal."""
+
+
+class PortalStateDamaged(PortalError, code="portal.state_damaged", status=500):
+    """A file in the portal's state folder is not what the portal wrote."""
+
+
+class PortalStoreFailed(PortalError, code="portal.store_failed", status=503):
+    """The portal's database does not answer or refuses to write."""
+
+
+class PortalFilesMissing(PortalError, code="portal.files_missing", status=500):
+    """The typeface or the script that the pages are served with is not installed."""
+
+
+class AccountExists(PortalError, code="portal.account_exists", status=409):
+    """Another account has that name already."""
+
+
+class AccountUnknown(PortalError, code="portal.account_unknown", status=404):
+    """There is no account of that name."""
+
+
+class AccountNameInvalid(PortalError, code="portal.account_name_invalid", status=422):
+    """A name for signing in is too short, too long, or has other letters than a–z."""
+
+
+class PasswordWeak(PortalError, code="portal.password_weak", status=422):
+    """A new password is too short, too long, of few letters, or holds the account's name."""
+
+
+class SignInRefused(PortalError, code="portal.sign_in_refused", status=403):
+    """Name, password or code are wrong; which one is told to nobody."""
+
+
+class SignInLocked(PortalError, code="portal.sign_in_locked", status=429):
+    """Too many failed sign-ins under one name; further ones wait."""
+
+
+class RoleUnknown(PortalError, code="portal.role_unknown", status=422):
+    """A role is named that does not exist."""
+
+
+class ProviderFailed(PortalError, code="portal.provider_failed", status=502):
+    """The OpenID Connect provider does not answer, or what it says does not hold."""
+
+
+class FormStale(PortalError, code="portal.form_stale", status=403):
+    """A form was not sent by the browser that was shown it, or too long ago."""
+
+
+class PageForbidden(PortalError, code="portal.forbidden", status=403):
+    """The account has none of the roles that may open the page, or acts for another member."""
+
+
+class PageUnknown(PortalError, code="portal.page_unknown", status=404):
+    """There is no such page."""
+
+
+class NodeNotLinked(PortalError, code="portal.node_not_linked", status=503):
+    """The portal has no node whose console it could show."""
+
+
+class FormTooLarge(PortalError, code="portal.form_too_large", status=413):
+    """What was sent is larger than any form of the portal."""
 
 
 # --- catalogue -----------------------------------------------------------------------

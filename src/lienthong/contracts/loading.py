@@ -14,6 +14,7 @@ from typing import Any
 
 from lienthong.contracts import properties
 from lienthong.contracts.classification import Classification
+from lienthong.contracts.details_reading import contract_details, field_details
 from lienthong.contracts.document import LARGEST_CONTRACT_BYTES, read_document
 from lienthong.contracts.models import Comparison, Contract, Field, FieldType
 from lienthong.contracts.properties import own_properties, property_problems
@@ -95,6 +96,7 @@ def _build(document: Mapping[str, Any], raw: bytes) -> Contract:
         table=_table(dataset),
         digest=sha256(raw).hexdigest(),
         raw=raw,
+        details=contract_details(document),
     )
 
 
@@ -121,4 +123,5 @@ def _field(entry: Mapping[str, Any], key: str) -> Field:
         compare=Comparison(own.get(properties.COMPARE, Comparison.TEXT)),
         date_format=(entry.get("logicalTypeOptions") or {}).get("format"),
         examples=tuple(entry.get("examples") or ()),
+        details=field_details(entry),
     )

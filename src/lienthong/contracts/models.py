@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from lienthong.contracts.classification import Classification
+from lienthong.contracts.details import ContractDetails, FieldDetails
 
 
 class FieldType(StrEnum):
@@ -42,6 +43,7 @@ class Field:
     compare: Comparison
     date_format: str | None  # how a date is written where the source holds it as text
     examples: tuple[str | int | float | bool, ...]
+    details: FieldDetails = field(default_factory=FieldDetails)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Contract:
     table: str
     digest: str
     raw: bytes
+    details: ContractDetails = field(default_factory=ContractDetails)
 
     @property
     def key_field(self) -> Field:

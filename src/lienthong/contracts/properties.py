@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from lienthong.contracts.details import PersonalData
 from lienthong.errors import ContractError, InvalidContractProperty, UnknownContractProperty
 
 PREFIX = "lienthong"
@@ -22,6 +23,8 @@ CLASSIFICATION = "lienthong:classification"
 COLUMN = "lienthong:source.column"
 SUBJECT = "lienthong:subject"
 COMPARE = "lienthong:compare"
+UNIT = "lienthong:unit"
+PERSONAL_DATA = "lienthong:personalData"
 
 
 def _is_text(value: Any) -> bool:
@@ -51,6 +54,8 @@ FIELD_LEVEL = {
     COLUMN: Rule(_is_text, "the name of a column"),
     SUBJECT: Rule(lambda value: isinstance(value, bool), "true or false"),
     COMPARE: Rule(lambda value: value in ("text", "exact"), "text or exact"),
+    UNIT: Rule(_is_text, "a unit of measurement"),
+    PERSONAL_DATA: Rule(lambda value: value in list(PersonalData), "a kind of personal data"),
 }
 
 
