@@ -11,7 +11,7 @@ them. Nothing is deleted: a withdrawn entry leaves the search and keeps its hist
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -32,6 +32,10 @@ _PARAMETERS = 500  # keys in one statement
 
 _ENTRY = msgspec.json.Decoder(CatalogueEntry)
 _PUBLICATION = msgspec.json.Decoder(Publication)
+
+
+# Shown an entry's history within the transaction that is to add to it; raises to stop it.
+Check = Callable[[Sequence[Kept]], None]
 
 
 class Stored(NamedTuple):
@@ -58,25 +62,32 @@ class CatalogueStore:
         *,
         contracts: Mapping[str, bytes] | None = None,
         publication: Publication | None = None,
+        check: Check | None = None,
     ) -> None:
         """Add entries, or put them in the place of those of the same key.
 
-        ``contracts`` are kept under their SHA-256, ``publication`` in the history.
+        ``contracts`` are kept under their SHA-256, ``publication`` in the history, unless
+        ``check``, which is shown the history before it, raises: then nothing is changed.
         """
         waiting = list({entry.key: entry for entry in entries}.values())
         for start in range(0, max(1, len(waiting)), MOST_AT_ONCE):
             part = waiting[start : start + MOST_AT_ONCE]
             with self._writing() as (connection, generation):
-                self._keep(connection, contracts or {}, publication)
+                self._keep(connection, contracts or {}, publication, check)
                 self._replace(connection, generation, part)
             contracts, publication = None, None
 
     def withdraw(
-        self, keys: Collection[str], at: datetime, *, publication: Publication | None = None
+        self,
+        keys: Collection[str],
+        at: datetime,
+        *,
+        publication: Publication | None = None,
+        check: Check | None = None,
     ) -> int:
-        """Take entries out of the search; returns how many were there."""
+        """Take entries out of the search; returns how many were there. See ``save``."""
         with self._writing() as (connection, generation):
-            self._keep(connection, {}, publication)
+            self._keep(connection, {}, publication, check)
             found = [each for each in _stored(connection, keys) if each.withdrawn is None]
             change = _change((each.number, terms_of(each.entry), set()) for each in found)
             write_change(connection, generation, change)
@@ -151,14 +162,8 @@ class CatalogueStore:
 
     def history(self, key: str) -> list[Kept]:
         """Return all publications of an entry, the oldest first."""
-        query = select(PUBLICATION).where(PUBLICATION.c.key == key).order_by(PUBLICATION.c.number)
         with self._reading() as connection:
-            return [
-                Kept(
-                    row.number, _PUBLICATION.decode(row.statement), row.received.replace(tzinfo=UTC)
-                )
-                for row in connection.execute(query)
-            ]
+            return _history(connection, key)
 
     # --- within a transaction ---------------------------------------------------------
 
@@ -167,7 +172,10 @@ class CatalogueStore:
         connection: Connection,
         contracts: Mapping[str, bytes],
         publication: Publication | None,
+        check: Check | None,
     ) -> None:
+        if publication is not None and check is not None:
+            check(_history(connection, publication.key))
         for digest, content in contracts.items():
             row = {"digest": digest, "content": content}
             connection.execute(self._insert(CONTRACT).values(row).on_conflict_do_nothing())
@@ -238,6 +246,19 @@ class CatalogueStore:
                 yield connection
         except SQLAlchemyError as error:
             raise CatalogueStoreFailed(reason=type(error).__name__) from error
+
+
+def _history(connection: Connection, key: str) -> list[Kept]:
+    query = select(PUBLICATION).where(PUBLICATION.c.key == key).order_by(PUBLICATION.c.number)
+    return [
+        Kept(row.number, _PUBLICATION.decode(row.statement), _utc(row.received))
+        for row in connection.execute(query)
+    ]
+
+
+def _utc(moment: datetime) -> datetime:
+    """SQLite keeps no zone; PostgreSQL gives the session's."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 _COLUMNS = select(ENTRY.c.number, ENTRY.c.withdrawn, ENTRY.c.document)
