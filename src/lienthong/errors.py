@@ -1426,6 +1426,10 @@ class FormTooLarge(PortalError, code="portal.form_too_large", status=413):
 # --- catalogue -----------------------------------------------------------------------
 
 
+class CatalogueNotInitialised(CatalogueError, code="catalogue.not_initialised", status=500):
+    """A folder given as a catalogue's state folder holds no catalogue."""
+
+
 class CatalogueStoreFailed(CatalogueError, code="catalogue.store", status=500):
     """The catalogue's database did not do what was asked."""
 
@@ -1452,6 +1456,10 @@ class PublicationConflict(CatalogueError, code="catalogue.conflict", status=409)
 
 class PublicationOutdated(CatalogueError, code="catalogue.outdated", status=409):
     """A publication that was signed before the one that the catalogue has."""
+
+
+class NothingToPublish(CatalogueError, code="catalogue.nothing_to_publish"):
+    """The node has no such contract service, or was not told where the catalogue is."""
 
 
 class CatalogueUnreachable(CatalogueError, code="catalogue.unreachable", status=502):
