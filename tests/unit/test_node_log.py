@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import logging
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import lienthong
 from lienthong.errors import InvalidSetting
 from lienthong.events import log_event
 from lienthong.node import log
@@ -20,6 +23,17 @@ LOGGER = logging.getLogger("lienthong.exchange.test")
 
 def written(stream: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_no_event_names_a_fact_as_the_frame_does_which_would_leave_it_out() -> None:
+    calls = [
+        (path.name, call.lineno, {each.arg for each in call.keywords})
+        for path in Path(lienthong.__file__).parent.rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "log_event"
+    ]
+    assert len(calls) > 30
+    assert [each for each in calls if each[2] & log._FRAME] == []
 
 
 def test_an_event_is_one_json_line_with_its_facts() -> None:

@@ -57,7 +57,7 @@ class CatalogueService:
             act=publication.act.value,
             entry=publication.key,
             version=publication.version,
-            node=publication.node,
+            publisher=publication.node,
         )
         return publication
 

@@ -1,9 +1,10 @@
 """Canonical JSON of statements, and the signatures over it.
 
-Statements are made canonical as in RFC 8785 (JCS), restricted to strings, integers below
-2**53, booleans, null, arrays and objects with ASCII names: inside these limits sorted names
-and compact UTF-8 are all of JCS. What is signed is ``lienthong-directory-1`` + LF + the
-canonical statement, so that a signature made here fits nothing else.
+Compact UTF-8 of strings, integers below 2**53, null, arrays and objects, each value written as
+RFC 8785 (JCS) writes it. The members of an object stand in the order in which its struct names
+them, not sorted as in JCS: docs/protocols/0002-directory.md §2 lists them. What is signed is
+``lienthong-directory-1`` + LF + the canonical statement, so that a signature made here fits
+nothing else.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from lienthong.errors import SignatureInvalid
 from lienthong.identity.keys import PublicKey, SigningKey
 
 DOMAIN = b"lienthong-directory-1\n"
-LARGEST_INTEGER = 2**53 - 1  # what every JSON reader keeps exact (RFC 8785 §3.2.2.3)
+LARGEST_INTEGER = 2**53 - 1  # what every JSON reader keeps exact (RFC 7493 §2.2)
 
 
 class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

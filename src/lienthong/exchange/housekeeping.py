@@ -89,7 +89,7 @@ class Housekeeping:
             except LienthongError as error:
                 core.receipts.give_back(node, parcel)
                 log_event(
-                    logger, logging.WARNING, "receipts.not_delivered", node=node, reason=str(error)
+                    logger, logging.WARNING, "receipts.not_delivered", peer=node, reason=str(error)
                 )
         # The newest group may have answers whose receipts are not owed yet.
         if newest - 1 > (self._delivered_place or -1) and not core.receipts.nodes():

@@ -155,7 +155,7 @@ async def _held_by(core: Core, call: CallPeer, node: str) -> str:
         key = core.directory.view.signing_key(core.node, head.key_id, head.time)
         verify_head(note, head, key)
     except LienthongError as error:
-        log_event(logger, logging.INFO, "restoration.no_answer", node=node, reason=str(error))
+        log_event(logger, logging.INFO, "restoration.no_answer", peer=node, reason=str(error))
         return ""
     return note
 
