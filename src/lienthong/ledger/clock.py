@@ -22,6 +22,10 @@ from lienthong.events import log_event
 EPOCH_START = datetime(1970, 1, 1, tzinfo=UTC)
 # A clock that is disciplined moves by milliseconds at a time; one that jumps by more was set.
 LARGEST_STEP_SECONDS = 5.0
+# An exchange asks for the time ten times: for so long the answer stands, half the protocol's
+# smallest unit, and for so long the two clocks need not be compared.
+ANSWER_STANDS_SECONDS = 0.0005
+COMPARED_FOR_SECONDS = 0.05
 
 
 logger = logging.getLogger("lienthong.ledger.clock")
@@ -50,24 +54,34 @@ class Clock:
         self._system = time.time if source is None else lambda: source().timestamp()
         self._steady = steady
         self.stepped_seconds = 0.0  # how far the system's clock was moved and is not followed
+        self._answered = self._compared = float("-inf")  # the system's time at the last of each
+        self._answer = floor
         self._follow()
 
     def now(self) -> datetime:
-        seconds = self._system() if self._steady is None else self._counted(self._steady())
-        current = datetime.fromtimestamp(seconds, UTC)
-        return current if current > self._floor else self._floor
-
-    def _counted(self, tick: float) -> float:
-        """The system's time, or our own count as long as the system's has jumped away from it."""
         system = self._system()
+        if 0.0 <= system - self._answered < ANSWER_STANDS_SECONDS:
+            return self._answer
+        seconds = system
+        if self._steady is not None and not 0.0 <= system - self._compared < COMPARED_FOR_SECONDS:
+            seconds = self._counted(system, self._steady())
+        current = datetime.fromtimestamp(seconds, UTC)
+        self._answered = float("-inf") if self.stepped_seconds else system
+        self._answer = current if current > self._floor else self._floor
+        return self._answer
+
+    def _counted(self, system: float, tick: float) -> float:
+        """The system's time, or our own count as long as the system's has jumped away from it."""
         ahead = system - tick - self._offset
         if -LARGEST_STEP_SECONDS < ahead < LARGEST_STEP_SECONDS:
             self._offset += ahead
             self.stepped_seconds = 0.0
+            self._compared = system
             return system
         if not self.stepped_seconds:
             log_event(logger, logging.CRITICAL, "clock.moved", seconds=round(ahead, 1))
         self.stepped_seconds = ahead
+        self._compared = float("-inf")
         return tick + self._offset
 
     def raise_floor(self, moment: datetime) -> None:
@@ -75,11 +89,13 @@ class Clock:
             if self.stepped_seconds > 0 and moment > self.now():
                 self._follow()  # others are ahead of our count: it is the count that is wrong
             self._floor = moment
+            self._answered = float("-inf")
 
     def _follow(self) -> None:
         """Take the system's clock as it is."""
         self._offset = 0.0 if self._steady is None else self._system() - self._steady()
         self.stepped_seconds = 0.0
+        self._answered = self._compared = float("-inf")
 
     @property
     def behind_seconds(self) -> float:
