@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lienthong.ledger.database import connect_database
 from lienthong.node.admin_client import call
+from lienthong.node.doctor import storage
+from lienthong.node.doctor.context import Context
+from lienthong.node.doctor.finding import Finding
+from lienthong.node.state import StateFolder
 from tests.fixtures.federation import Answer, Federation, TestNode, run
 from tests.fixtures.recording_service import RecordingService
 from tests.fixtures.time_authority import RunningAuthority
@@ -72,6 +78,24 @@ def wait_until(true: Callable[[], Any]) -> None:
         time.sleep(0.1)
 
 
+class TwoHoursLater(Context):
+    """The same node when nobody has signed anything for two hours."""
+
+    @staticmethod
+    def now() -> datetime:
+        return Context.now() + timedelta(hours=2)
+
+
+def doctor_on(node: TestNode, kind: type[Context] = Context) -> dict[str, Finding]:
+    """What the doctor says of the node's anchors, by the name of the check."""
+    context = kind.of(StateFolder(node.state), {})
+    engine = connect_database(context.database)
+    try:
+        return {each.check: each for each in storage.anchors(context, engine)}
+    finally:
+        engine.dispose()
+
+
 def verdict(federation: Federation, node: TestNode, answer: Answer, *more: str) -> dict[str, Any]:
     file = federation.folder / f"{node.code}-{answer.request_id}.json"
     node.command("evidence", "export", answer.request_id, "--output", str(file))
@@ -110,6 +134,10 @@ def test_other_agencies_witness_and_prove_the_time_too(federation: Federation) -
     assert found["time"] == "proven"
     parties = [each["node"] for each in found["witnesses"] if each["party"]]
     assert set(parties) <= {f"{federation.nodes[0].member_id}/n1"}
+    assert doctor_on(provider)["ledger.witnesses"].state == "ok"
+    stale = doctor_on(provider, TwoHoursLater)["ledger.witnesses"]
+    assert stale.state == "warning"
+    assert "witnesses" in stale.remedy.en
 
 
 def test_traffic_goes_on_while_the_authority_is_away_and_the_backlog_is_stamped_later(
@@ -135,11 +163,16 @@ def test_traffic_goes_on_while_the_authority_is_away_and_the_backlog_is_stamped_
         waiting = next(line for line in metrics.splitlines() if line.startswith(named))
         assert float(waiting.split()[-1]) > 0
         assert "chờ quá lâu" in consumer.command("node", "status")
+        told = doctor_on(consumer)["ledger.stamps"]
+        assert told.state == "failed"
+        assert "wait for a time-stamp" in told.found.en
+        assert "time_stamp_urls" in told.remedy.en
         assert verdict(federation, consumer, answers[0])["proven_by"] != "time-stamp"
     finally:
         authority.away = False
     wait_until(lambda: status(consumer)["time_stamps"]["backlog_groups"] == 0)
     assert not status(consumer)["time_stamps"]["alarm"]
+    assert doctor_on(consumer)["ledger.stamps"].state == "ok"
     for answer in answers:
         assert verdict(federation, consumer, answer)["proven_by"] == "time-stamp"
 

@@ -7,13 +7,14 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lienthong.demo.public_commands import program
 from lienthong.node.admin_client import call
 from lienthong.node.state import StateFolder
-from tests.fixtures.federation import Federation, TestNode, eventually, run
+from tests.fixtures.federation import Federation, TestNode, attempt, eventually, run
 from tests.fixtures.recording_service import RecordingService
 from tests.fixtures.soft_token import PIN, SoftToken
 
@@ -68,6 +69,13 @@ def start_of(node: TestNode) -> subprocess.CompletedProcess[str]:
     )
 
 
+def doctor_on_key(node: TestNode) -> dict[str, Any]:
+    """What ``lienthong doctor`` finds of the signing key, in a process of its own."""
+    found = json.loads(attempt("doctor", str(node.state), "--json").stdout)
+    (told,) = [each for each in found["findings"] if each["check"] == "keys.signing"]
+    return dict(told)
+
+
 def test_a_node_signs_with_a_token_refuses_without_it_and_goes_on_when_it_is_back(
     scene: Scene,
 ) -> None:
@@ -77,6 +85,9 @@ def test_a_node_signs_with_a_token_refuses_without_it_and_goes_on_when_it_is_bac
         assert PIN not in path.read_text()
     assert scene.status() == 200
     assert call(scene.provider.state, "GET", "/status")["keys"]["in_token"] is True
+    told = doctor_on_key(scene.provider)
+    assert told["state"] == "ok"
+    assert "token PKCS#11" in told["found"]["en"]
 
     scene.token.take_out()
     answer = scene.consumer.call("POST", scene.service, "/echo", {"a": 1})
@@ -84,6 +95,10 @@ def test_a_node_signs_with_a_token_refuses_without_it_and_goes_on_when_it_is_bac
     assert answer.headers["lienthong-error"] in {"identity.token_failed", "identity.token_missing"}
     assert eventually(lambda: scene.health()[0] == 500, SOON_SECONDS)
     assert scene.token.label in scene.health()[1]
+    told = doctor_on_key(scene.provider)
+    assert told["state"] == "failed"
+    assert scene.token.label in told["found"]["en"]
+    assert "token list" in told["remedy"]["en"]
 
     scene.token.put_back()
     assert eventually(lambda: scene.health()[0] == 200, SOON_SECONDS)
