@@ -16,6 +16,7 @@ import msgspec
 from lienthong.errors import GrowthUnproven, LedgerForked, LienthongError, MessageMalformed
 from lienthong.events import log_event
 from lienthong.exchange import wire
+from lienthong.exchange.asking import ask_node
 from lienthong.exchange.core import Core
 from lienthong.exchange.recovery import undelivered_receipts
 from lienthong.exchange.witness_desk import HEAD_AT_PATH
@@ -23,13 +24,12 @@ from lienthong.ledger.heads import LONGEST_HEAD, Head, parse_head, verify_head
 from lienthong.ledger.peers import PeerHead
 from lienthong.ledger.receipt_store import ReceiptStore
 from lienthong.ledger.search import LedgerIndex
-from lienthong.transport.messages import Body, Request, Response
+from lienthong.transport.messages import Response
 
 INDEX_SECONDS = 2.0
 BUSY_REQUESTS = 8  # running at once: then the index waits, up to the time below
 LONGEST_INDEX_LAG_SECONDS = 120.0
 PURGE_SECONDS = 3600.0
-PEER_TIMEOUT_SECONDS = 20.0
 LARGEST_PROOF_BODY = 65_536
 
 logger = logging.getLogger("lienthong.exchange.housekeeping")
@@ -211,20 +211,9 @@ class Housekeeping:
 
     async def call(self, node: str, method: str, target: str, content: bytes) -> Response:
         """Ask another node. Raises MessageMalformed for a refusal, or what transport raises."""
-        response = await self.ask(node, method, target, content)
+        response = await ask_node(self._core, node, method, target, content)
         if response.status != 200:
             raise MessageMalformed(reason=f"HTTP status {response.status} from {node}")
-        return response
-
-    async def ask(self, node: str, method: str, target: str, content: bytes) -> Response:
-        """Ask another node, whose answer may be a refusal. Raises what transport raises."""
-        core = self._core
-        view = core.directory.view
-        address = core.address_of(node, view)
-        request = Request(method, target, [(wire.NODE_HEADER, core.node)], Body.of(content))
-        response = await core.transport.send(address, request, timeout_seconds=PEER_TIMEOUT_SECONDS)
-        if response.connection is not None:
-            core.check_peer(response.connection, node, view)
         return response
 
 

@@ -17,9 +17,9 @@ import msgspec
 
 from lienthong.errors import LienthongError, NoCommonVersion
 from lienthong.exchange import wire
+from lienthong.exchange.asking import ask_node
 from lienthong.exchange.core import Core
 from lienthong.ledger.messages import PROTOCOL_VERSIONS
-from lienthong.transport.messages import Body, Request
 
 REMEMBERED_SECONDS = 600.0
 ASKING_SECONDS = 10.0
@@ -65,14 +65,10 @@ class PeerVersions:
         return await asyncio.shield(task)
 
     async def _ask(self, node: str) -> int:
-        core = self._core
-        view = core.directory.view
-        address = core.address_of(node, view)
-        request = Request("GET", wire.VERSIONS_PATH, [(wire.NODE_HEADER, core.node)], Body.of(b""))
         try:
-            response = await core.transport.send(address, request, timeout_seconds=ASKING_SECONDS)
-            if response.connection is not None:
-                core.check_peer(response.connection, node, view)
+            response = await ask_node(
+                self._core, node, "GET", wire.VERSIONS_PATH, timeout_seconds=ASKING_SECONDS
+            )
             if response.status == 200 and response.body.size <= LARGEST_LIST:
                 theirs = msgspec.json.decode(response.body.read(), type=Spoken).versions
             elif response.status == 404:

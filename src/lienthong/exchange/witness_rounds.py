@@ -1,6 +1,6 @@
 """Asking other agencies' nodes to cosign our heads, and comparing with them what we have seen.
 
-    rounds = WitnessRounds(core, store, ask)
+    rounds = WitnessRounds(core, store)
     await rounds.turn()             # the node's leader, every minute
     rounds.witnesses                # who signed our newest head, when
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 from hashlib import sha256
 
@@ -22,6 +22,7 @@ import msgspec
 from lienthong.directory.view import DirectoryView
 from lienthong.errors import CosignatureInvalid, LienthongError, MessageMalformed
 from lienthong.events import log_event
+from lienthong.exchange.asking import ask_node
 from lienthong.exchange.core import Core
 from lienthong.exchange.faults import PeerFault, read_peer_fault
 from lienthong.exchange.witness_desk import (
@@ -44,7 +45,6 @@ from lienthong.transport.messages import Response
 WITNESSES_WANTED = 3  # two may be away or fall out with us, and one is left
 LONGEST_SIZE_LINE = 32
 
-Ask = Callable[[str, str, str, bytes], Awaitable[Response]]  # node, method, target, content
 
 logger = logging.getLogger("lienthong.exchange.witness")
 
@@ -52,10 +52,9 @@ logger = logging.getLogger("lienthong.exchange.witness")
 class WitnessRounds:
     """Gets our newest head cosigned."""
 
-    def __init__(self, core: Core, store: AnchorStore, ask: Ask) -> None:
+    def __init__(self, core: Core, store: AnchorStore) -> None:
         self._core = core
         self._store = store
-        self._ask = ask
         self.witnesses: dict[str, datetime] = {}  # who has signed, when last
         self.refusals: dict[str, str] = {}  # who did not in the last round, and why
 
@@ -116,7 +115,7 @@ class WitnessRounds:
         path = await asyncio.to_thread(self._growth, head, old_size)
         request = WitnessRequest(old_size, path, newest.note)
         content = format_witness_request(request)
-        return await self._ask(witness, "POST", ADD_CHECKPOINT_PATH, content)
+        return await ask_node(self._core, witness, "POST", ADD_CHECKPOINT_PATH, content)
 
     def _growth(self, head: Head, old_size: int) -> list[bytes]:
         store, epoch = self._core.store, head.epoch
@@ -132,7 +131,9 @@ class WitnessRounds:
         shown = random.sample(held, min(MOST_HEADS, len(held)))
         if not shown:
             return
-        response = await self._ask(witness, "POST", HEADS_PATH, msgspec.json.encode(shown))
+        response = await ask_node(
+            self._core, witness, "POST", HEADS_PATH, msgspec.json.encode(shown)
+        )
         if response.status != 200 or response.body.size > LARGEST_HEADS:
             raise MessageMalformed(reason=f"HTTP status {response.status} from {witness}")
         for note in read_notes(response.body.read()):

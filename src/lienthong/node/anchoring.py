@@ -48,7 +48,7 @@ class Anchoring:
         self._pool = ConnectionPool(lambda: context, limits)
         failures = node.metrics.time_stamp_failures
         self.stamper = TimeStamper(node.core, self.store, self._pool, self.plan, failures.inc)
-        self.rounds = WitnessRounds(node.core, self.store, node.housekeeping.ask)
+        self.rounds = WitnessRounds(node.core, self.store)
         desk = WitnessDesk(node.core, WitnessBook(node.engine), node.keys.signing)
         node.peer_edge.offer("POST", ADD_CHECKPOINT_PATH, desk.add_checkpoint)
         node.peer_edge.offer("POST", HEADS_PATH, desk.heads)

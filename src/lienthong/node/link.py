@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from lienthong.errors import AgreementNotDelivered
 from lienthong.exchange import wire
+from lienthong.exchange.asking import ask_node
 from lienthong.exchange.core import Core
 from lienthong.exchange.faults import PeerFault, read_peer_fault
-from lienthong.transport.messages import Body, Request
 
 TIMEOUT_SECONDS = 10.0
 
@@ -22,15 +22,16 @@ class NodeLink:
         AgreementNotDelivered (the node refused it)."""
         core = self._core
         view = core.view()
-        address = core.address_of(node_id, view)
-        headers = [
-            (wire.NODE_HEADER, core.node),
-            ("content-type", "application/json"),
-        ]
-        request = Request("POST", wire.AGREEMENTS_PATH, headers, Body.of(document))
-        response = await core.transport.send(address, request, timeout_seconds=TIMEOUT_SECONDS)
-        if response.connection is not None:
-            core.check_peer(response.connection, node_id, view)
+        response = await ask_node(
+            core,
+            node_id,
+            "POST",
+            wire.AGREEMENTS_PATH,
+            document,
+            content_type="application/json",
+            timeout_seconds=TIMEOUT_SECONDS,
+            view=view,
+        )
         if response.status != 200:
             fault = read_peer_fault(response)
             reason = fault.fault.message if isinstance(fault, PeerFault) else str(fault)

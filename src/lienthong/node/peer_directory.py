@@ -16,6 +16,7 @@ from lienthong.directory.fetch import Fetch
 from lienthong.directory.mirror import DirectoryMirror
 from lienthong.errors import DirectoryUnreachable, LienthongError
 from lienthong.exchange import wire
+from lienthong.exchange.asking import ask_node
 from lienthong.exchange.core import Core
 from lienthong.ledger.heads import parse_head
 from lienthong.transport.messages import Body, Handler, Request, Response
@@ -67,13 +68,8 @@ class PeerDirectory:
 
     async def _get(self, node: str, name: str) -> Response:
         core = self._core
-        view = core.directory.view  # even an expired one: it is how we find somebody to ask
-        request = Request(
-            "GET", f"{wire.DIRECTORY_PATH}/{name}", [(wire.NODE_HEADER, core.node)], Body.of(b"")
-        )
-        return await core.transport.send(
-            core.address_of(node, view), request, timeout_seconds=TIMEOUT_SECONDS
-        )
+        path = f"{wire.DIRECTORY_PATH}/{name}"
+        return await ask_node(core, node, "GET", path, timeout_seconds=TIMEOUT_SECONDS)
 
 
 def _reason(error: Exception) -> object:

@@ -18,6 +18,7 @@ import msgspec
 
 from lienthong.errors import LienthongError, MessageMalformed, TooManyTraces
 from lienthong.exchange import wire
+from lienthong.exchange.asking import ask_node
 from lienthong.exchange.core import Core
 from lienthong.identity.certificates import fingerprint, read_chain
 from lienthong.node.trace import (
@@ -32,7 +33,7 @@ from lienthong.node.trace import (
     in_order,
     others_of,
 )
-from lienthong.transport.messages import Body, Request, Response, json_response
+from lienthong.transport.messages import Request, Response, json_response
 
 TRACE_PATH = f"{wire.BASE_PATH}/trace"
 TIMEOUT_SECONDS = 10.0
@@ -100,11 +101,10 @@ class TraceExchange:
     async def _ask(self, node: str, ids: Iterable[str]) -> tuple[list[Line], str]:
         core = self._core
         content = msgspec.json.encode(Asked(tuple(sorted(ids)[:MOST_IDS])))
-        request = Request("POST", TRACE_PATH, [(wire.NODE_HEADER, core.node)], Body.of(content))
         try:
-            view = core.view()
-            address = core.address_of(node, view)
-            response = await core.transport.send(address, request, timeout_seconds=TIMEOUT_SECONDS)
+            response = await ask_node(
+                core, node, "POST", TRACE_PATH, content, timeout_seconds=TIMEOUT_SECONDS
+            )
             if response.status != 200:
                 return [], f"HTTP {response.status}"
             if response.body.size > LARGEST_TRACE:
