@@ -16,12 +16,13 @@ help: ## List the recipes
 setup: $(VENV)/stamp ## Make the environment in .venv from the locked, hashed requirements
 
 # The stamp is younger than what it was made from, so that a second `make setup` does nothing.
-$(VENV)/stamp: requirements-dev.txt pyproject.toml
+$(VENV)/stamp: requirements-dev.txt requirements-assets.txt pyproject.toml
 	@$(PYTHON) tools/python_check.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --require-hashes --requirement requirements-dev.txt
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
 	$(BIN)/python -m pip check
+	$(BIN)/python -m tools.assets
 	@touch $@
 
 demo: setup ## Start a nation in a box, tour it, and stay up until Ctrl-C

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LOWEST_PYTHON = "3.11"
 HEADER = """\
 # {purpose}
-# Written by `make lock` from pyproject.toml; do not edit. Hashes let any mirror serve the files.
+# Written by `make lock` from {source}; do not edit. Hashes let any mirror serve the files.
 """
 FILES: dict[str, tuple[str, list[str]]] = {
     "requirements.txt": ("What Liên Thông needs at run time.", []),
@@ -31,7 +31,12 @@ FILES: dict[str, tuple[str, list[str]]] = {
         "What Liên Thông needs at run time, and what tests, checks and builds need.",
         ["--extra", "dev", "--constraint", "requirements.txt"],
     ),
+    "requirements-assets.txt": (
+        "What the web pages are served with: files are taken out of these packages.",
+        ["--no-deps"],
+    ),
 }
+SOURCES = {"requirements-assets.txt": "requirements-assets.in"}
 
 
 def main() -> int:
@@ -42,13 +47,17 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         uv = shutil.which("uv") or _install_uv(Path(folder))
         for name, (purpose, extra) in FILES.items():
-            lines = _compile(uv, ROOT / name, [*extra, *(["--upgrade"] if options.upgrade else [])])
-            (ROOT / name).write_text(HEADER.format(purpose=purpose) + lines, encoding="utf-8")
+            source = SOURCES.get(name, "pyproject.toml")
+            more = ["--upgrade"] if options.upgrade else []
+            lines = _compile(uv, source, ROOT / name, [*extra, *more])
+            (ROOT / name).write_text(
+                HEADER.format(purpose=purpose, source=source) + lines, encoding="utf-8"
+            )
             print(f"{name}: {len(re.findall('^[a-z]', lines, re.MULTILINE))} packages")
     return 0
 
 
-def _compile(uv: str, current: Path, extra: list[str]) -> str:
+def _compile(uv: str, source: str, current: Path, extra: list[str]) -> str:
     """Resolve; versions already locked in ``current`` are kept where they still fit."""
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / current.name
@@ -56,7 +65,7 @@ def _compile(uv: str, current: Path, extra: list[str]) -> str:
             shutil.copy(current, output)
         subprocess.run(
             [
-                *(uv, "pip", "compile", "pyproject.toml", "--universal", "--quiet"),
+                *(uv, "pip", "compile", source, "--universal", "--quiet"),
                 *("--python-version", LOWEST_PYTHON, "--generate-hashes", "--no-header"),
                 *("--no-emit-index-url", "--no-annotate", "--output-file", str(output), *extra),
             ],

@@ -37,6 +37,10 @@ ROOMS = {
     ),
     "agreement": _Room("lienthong.node.agreement_commands", "app", "Thỏa thuận · agreements"),
     "contract": _Room("lienthong.contracts.commands", "app", "Hợp đồng dữ liệu · data contracts"),
+    "catalogue": _Room(
+        "lienthong.node.catalogue_commands", "app", "Danh mục dữ liệu · the catalogue"
+    ),
+    "portal": _Room("lienthong.portal.commands", "app", "Cổng web · the web portal"),
     "ledger": _Room("lienthong.node.ledger_commands", "app", "Sổ nhật ký · the ledger"),
     "evidence": _Room("lienthong.node.ledger_commands", "evidence_app", "Bằng chứng · evidence"),
     "backup": _Room("lienthong.node.backup_commands", "app", "Sao lưu nút · back a node up"),

@@ -74,6 +74,12 @@ TABLE: tuple[Setting, ...] = (
         "Address of the directory (static TUF files)",
     ),
     Setting(
+        "catalogue_url",
+        "",
+        "Địa chỉ danh mục mà nút công bố hợp đồng lên",
+        "Address of the catalogue to which the node publishes contracts",
+    ),
+    Setting(
         "directory_refresh_seconds",
         60.0,
         "Khoảng cách giữa hai lần làm mới danh bạ",
@@ -229,6 +235,68 @@ TABLE: tuple[Setting, ...] = (
         134_217_728,
         "Dung lượng tối đa của nhật ký sự cố trong thư mục trạng thái, cho mỗi tiến trình; 0: tắt",
         "Most bytes of the incident log in the state folder, for each process; 0: off",
+    ),
+    Setting(
+        "portal_listen",
+        "127.0.0.1:8090",
+        "Nơi cổng web lắng nghe",
+        "Where the web portal listens",
+    ),
+    Setting(
+        "portal_url",
+        "",
+        "Địa chỉ công khai của cổng web, ví dụ https://du-lieu.example.vn; https bật HSTS",
+        "Public address of the web portal, such as https://data.example.vn; https turns HSTS on",
+    ),
+    Setting(
+        "portal_certificate",
+        "",
+        "Tệp PEM chứng thư TLS của cổng web; để trống: máy chủ phía trước lo TLS",
+        "PEM file with the portal's TLS certificate; empty: a server in front does TLS",
+    ),
+    Setting(
+        "portal_key",
+        "",
+        "Tệp PEM khóa TLS của cổng web",
+        "PEM file with the portal's TLS key",
+    ),
+    Setting(
+        "catalogue_database",
+        "",
+        "Địa chỉ SQLAlchemy của cơ sở dữ liệu danh mục; để trống: SQLite trong thư mục của cổng",
+        "SQLAlchemy address of the catalogue's database; empty: SQLite in the portal's folder",
+        secret=True,
+    ),
+    Setting(
+        "portal_node_state",
+        "",
+        "Thư mục trạng thái của nút mà bàn làm việc của cổng web dùng; để trống: không có",
+        "State folder of the node that the portal's console uses; empty: none",
+    ),
+    Setting(
+        "oidc_issuer",
+        "",
+        "Địa chỉ nhà cung cấp OpenID Connect; để trống: chỉ có tài khoản riêng của cổng",
+        "Issuer of OpenID Connect; empty: accounts of the portal's own only",
+    ),
+    Setting(
+        "oidc_client_id",
+        "",
+        "Mã ứng dụng của cổng web tại nhà cung cấp OpenID Connect",
+        "The portal's client id at the OpenID Connect provider",
+    ),
+    Setting(
+        "oidc_client_secret",
+        "",
+        "Mật khẩu ứng dụng của cổng web tại nhà cung cấp OpenID Connect",
+        "The portal's client secret at the OpenID Connect provider",
+        secret=True,
+    ),
+    Setting(
+        "oidc_name",
+        "OpenID Connect",
+        "Tên nhà cung cấp đăng nhập, hiện trên nút bấm",
+        "Name of the sign-in provider, shown on the button",
     ),
 )
 

@@ -21,6 +21,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"sources", "agreements", "catalogue"}),
     frozenset({"exchange"}),
     frozenset({"node"}),
+    frozenset({"portal"}),
     frozenset({"demo"}),
     frozenset({"cli"}),
 )
