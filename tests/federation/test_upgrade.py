@@ -13,11 +13,13 @@ from lienthong import __version__
 from lienthong.node.admin_client import call
 from lienthong.schema.migrations import newest
 from tests.fixtures.federation import Federation, TestNode, attempt, eventually
+from tests.fixtures.lengths import short_or_long
 from tests.fixtures.releases import NextRelease
 from tests.fixtures.socket_keeper import SocketKeeper
 from tests.fixtures.steady_load import EchoService, SteadyLoad
 
-CALLS_PER_SECOND = 60.0
+CALLS_PER_SECOND = short_or_long(20.0, 60.0)
+WITHIN_SECONDS = 120.0  # a busy machine answers later
 # Longer than a restart takes on a busy machine: a connection waits while its node restarts.
 SETTINGS = {
     "connect_timeout_seconds": "120",
@@ -32,7 +34,7 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> NextRelease:
     return NextRelease(tmp_path_factory.mktemp("next"))
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=short_or_long(["sqlite"], ["sqlite", "postgresql"]))
 def federation(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Federation]:
@@ -63,12 +65,12 @@ def test_both_nodes_are_upgraded_and_rolled_back_under_load_without_a_failed_cal
     path = f"/r1/{provider.service_id('dem')}/echo"
     load = SteadyLoad(consumer.client_port, path, consumer.client_id, CALLS_PER_SECOND)
     with load:
-        assert eventually(lambda: load.calls > 60)
+        assert eventually(lambda: load.calls > CALLS_PER_SECOND, WITHIN_SECONDS)
         for keeper in keepers:
             keeper.restart(release.environment)
             assert status(keeper.node)["version"] == release.version
         answered = load.calls
-        assert eventually(lambda: load.calls > answered + 60)
+        assert eventually(lambda: load.calls > answered + CALLS_PER_SECOND, WITHIN_SECONDS)
         for keeper in reversed(keepers):
             node = keeper.node
             assert keeper.stop() == 0
@@ -78,10 +80,10 @@ def test_both_nodes_are_upgraded_and_rolled_back_under_load_without_a_failed_cal
             keeper.start_as({})
             assert status(node)["version"] == __version__
         answered = load.calls
-        assert eventually(lambda: load.calls > answered + 60)
+        assert eventually(lambda: load.calls > answered + CALLS_PER_SECOND, WITHIN_SECONDS)
     print(f"{load.calls} calls in {load.seconds:.0f} s, slowest {load.slowest_seconds:.1f} s")
     assert load.failures == []
-    assert load.calls >= load.seconds * 50
+    assert load.calls >= load.seconds * CALLS_PER_SECOND * 5 / 6
     for node in federation.nodes:
         assert json.loads(node.command("ledger", "verify", "--json"))["good"]
         assert status(node)["gaps"] == []
