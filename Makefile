@@ -8,7 +8,7 @@ TESTS ?= tests
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-once test test-hostile test-faults test-large check bench docs lock offline-bundle clean
+.PHONY: help setup demo demo-once test test-long test-hostile test-faults test-large check bench docs lock offline-bundle clean
 
 help: ## List the recipes
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -34,6 +34,11 @@ demo-once: setup ## Run the tour and exit; non-zero if a step differs from what 
 test: setup ## Install what the tests need, then run them (TESTS=tests/unit for a part)
 	@if sh tools/test_machine.sh; then NOTHING_MAY_SKIP=1; else test $$? -eq 3 || exit 1; NOTHING_MAY_SKIP=0; fi; \
 	export NOTHING_MAY_SKIP; exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
+
+# What these show in `make test` with less load, fewer kills and SQLite alone.
+test-long: setup ## Upgrades, protocol versions and many gateways under more load, on PostgreSQL too
+	@sh tools/test_machine.sh || test $$? -eq 3
+	LONG=1 $(BIN)/python -m pytest -v tests/federation/test_upgrade.py tests/federation/test_protocol_versions.py tests/federation/test_many_gateways.py
 
 test-large: setup ## Pass bodies of 1 GiB through two nodes (8 GB of disk in TMPDIR)
 	@LARGE_BODY_BYTES=1073741824 $(BIN)/python -m pytest -s tests/large
