@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse
 from lienthong import __version__
 from lienthong.errors import LienthongError, NotFound, RequestMalformed
 from lienthong.node.agreement_routes import agreement_routes
+from lienthong.node.catalogue_routes import catalogue_routes
 from lienthong.node.ledger_routes import ledger_routes
 from lienthong.node.service_routes import service_routes
 from lienthong.node.status_routes import status_routes
@@ -69,6 +70,7 @@ def management_app(node: Node) -> FastAPI:
     app.include_router(status_routes(node))
     app.include_router(service_routes(node.administration))
     app.include_router(agreement_routes(node.agreements))
+    app.include_router(catalogue_routes(node))
     app.include_router(ledger_routes(node))
     app.include_router(trace_routes(node))
 

@@ -1,0 +1,87 @@
+"""Publishing to the catalogue, in the name of an owner whom this node hosts.
+
+    await Publishing(node).publish("VN/GOV/G01/dancu/cong-dan")
+
+The node adds what it knows itself: how many agencies have an agreement in force.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from lienthong.agreements.models import Status
+from lienthong.catalogue.models import Act, Facts
+from lienthong.catalogue.publishing import Draft, draft_of, sign_publication
+from lienthong.catalogue.sending import send
+from lienthong.contracts.loading import load_contract
+from lienthong.errors import NothingToPublish, SubsystemNotHosted
+
+if TYPE_CHECKING:
+    from lienthong.node.node import Node
+
+
+class Publishing:
+    """Signs publications with the node's key and brings them to the catalogue."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    async def publish_service(self, service_id: str, facts: Facts, url: str) -> dict[str, Any]:
+        """Publish the contract that a service of this node keeps to.
+
+        Raises NothingToPublish, NotFound, CatalogueUnreachable, CatalogueRefused.
+        """
+        definition = self._node.administration.definition(service_id)
+        if definition.kind != "contract":
+            raise NothingToPublish(reason=f"{service_id} has no contract")
+        facts = msgspec.structs.replace(facts, consumers=await self._consumers(service_id))
+        return await self._publish(definition.contract.encode(), facts, url, service=service_id)
+
+    async def publish_contract(
+        self, contract: bytes, owner: str, facts: Facts, url: str
+    ) -> dict[str, Any]:
+        """Publish a contract that has no service yet. Raises as ``publish_service``."""
+        self._check_hosted(owner)
+        return await self._publish(contract, facts, url, owner=owner)
+
+    async def withdraw(self, contract: bytes, owner: str, reason: str, url: str) -> dict[str, Any]:
+        """Take a dataset out of the catalogue; its history stays. Raises as ``publish_service``."""
+        self._check_hosted(owner)
+        known = load_contract(contract)
+        draft = Draft(Act.WITHDRAW, owner, known.id, known.version, known.digest, reason=reason)
+        return await self._send(draft, b"", url)
+
+    async def _publish(
+        self, content: bytes, facts: Facts, url: str, *, owner: str = "", service: str = ""
+    ) -> dict[str, Any]:
+        contract = load_contract(content)
+        draft = draft_of(contract, owner=owner, service=service, facts=facts)
+        return await self._send(draft, content, url)
+
+    async def _send(self, draft: Draft, content: bytes, url: str) -> dict[str, Any]:
+        address = url or str(self._node.settings.catalogue_url)
+        if not address:
+            raise NothingToPublish(reason="no address of a catalogue")
+        key, now = self._node.keys.signing, self._node.clock.now()
+        envelope = await asyncio.to_thread(
+            sign_publication, draft, self._node.identity.node, key, now, content
+        )
+        return await asyncio.to_thread(send, address, envelope)
+
+    async def _consumers(self, service_id: str) -> int:
+        now = self._node.clock.now()
+        agreements = await asyncio.to_thread(self._node.agreement_store.all)
+        asking = (
+            each.document.consumer.rpartition("/")[0]
+            for each in agreements
+            if each.document.service == service_id and each.status(now) is Status.ACTIVE
+        )
+        return len(set(asking))
+
+    def _check_hosted(self, owner: str) -> None:
+        """The catalogue asks the directory again; this only tells it sooner and better."""
+        if owner not in {each.id for each in self._node.identity.members}:
+            raise SubsystemNotHosted(subsystem=owner, node=self._node.identity.node)
