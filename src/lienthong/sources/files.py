@@ -92,9 +92,9 @@ class FileSource:
         """See Source.fetch."""
         self._follow()
         names = tuple(fields)
-        columns = ", ".join(_quoted(self._contract.fields[name].column) for name in names)
+        columns = ", ".join(quoted_name(self._contract.fields[name].column) for name in names)
         markers = ", ".join("?" * len(keys))
-        key = _quoted(self._contract.key_field.column)
+        key = quoted_name(self._contract.key_field.column)
         text = f"SELECT {columns} FROM records WHERE {key} IN ({markers})"
         rows = self._read(self._loaded.connection.cursor(), text, self._bound(keys))
         return [dict(zip(names, row, strict=True)) for row in rows]
@@ -155,15 +155,15 @@ class FileSource:
         return (status.st_mtime_ns, status.st_size, status.st_ino)
 
     def _load(self, state: FileState) -> _Loaded:
-        connection = _locked_connection(self._path)
+        connection = locked_connection(self._path)
         place = [str(self._path)]
         try:
-            reader = _csv_reader(self._path) if self._kind == "csv" else "read_parquet(?)"
+            reader = csv_reader(self._path) if self._kind == "csv" else "read_parquet(?)"
             self._check_columns(connection.execute(f"DESCRIBE FROM {reader}", place).fetchall())
             columns = {field.column for field in self._contract.fields.values()}
-            selected = ", ".join(map(_quoted, sorted(columns)))
+            selected = ", ".join(map(quoted_name, sorted(columns)))
             connection.execute(f"CREATE TABLE records AS SELECT {selected} FROM {reader}", place)
-            key = _quoted(self._contract.key_field.column)
+            key = quoted_name(self._contract.key_field.column)
             connection.execute(f"CREATE INDEX records_by_key ON records ({key})")
             return _Loaded(state, connection, self._rejects(connection))
         except (duckdb.Error, OSError, ValueError, csv.Error) as error:
@@ -189,7 +189,7 @@ class FileSource:
         return tuple(SetAside(line, reason) for line, reason in rows.fetchall())
 
 
-def _csv_reader(path: Path) -> str:
+def csv_reader(path: Path) -> str:
     """Return the call that reads a CSV file as RFC 4180 has it, every column as text.
 
     DuckDB's own guessing of the dialect gives up on a file with a few bad lines; its lenient
@@ -199,7 +199,7 @@ def _csv_reader(path: Path) -> str:
     with path.open("rb") as file:
         header = file.readline(LONGEST_HEADER).decode("utf-8-sig")
     names = next(csv.reader([header]), [])
-    columns = ", ".join(f"{_text(name)}: 'VARCHAR'" for name in names)
+    columns = ", ".join(f"{quoted_text(name)}: 'VARCHAR'" for name in names)
     return (
         f"read_csv(?, columns = {{{columns}}}, auto_detect = false, header = true, delim = ',',"
         " quote = '\"', escape = '\"', store_rejects = true,"
@@ -219,20 +219,24 @@ def _parse(url: str) -> tuple[str, Path]:
     return kind, Path(path)
 
 
-def _locked_connection(path: Path) -> duckdb.DuckDBPyConnection:
+def locked_connection(*paths: Path) -> duckdb.DuckDBPyConnection:
+    """An empty database that may open these files and nothing else."""
     connection = duckdb.connect(
         ":memory:",
         config={"autoinstall_known_extensions": False, "autoload_known_extensions": False},
     )
-    connection.execute(f"SET allowed_paths = [{_text(str(path))}]")
+    allowed = ", ".join(quoted_text(str(path)) for path in paths)
+    connection.execute(f"SET allowed_paths = [{allowed}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection
 
 
-def _quoted(name: str) -> str:
+def quoted_name(name: str) -> str:
+    """Quote a name for DuckDB."""
     return '"' + name.replace('"', '""') + '"'
 
 
-def _text(value: str) -> str:
+def quoted_text(value: str) -> str:
+    """Quote a text for DuckDB."""
     return "'" + value.replace("'", "''") + "'"

@@ -1,0 +1,9 @@
+"""Test the rows of a source against the quality that its contract promises.
+
+report = measure_quality(load_contract("cong-dan.odcs.yaml"), "sqlite:///…")
+"""
+
+from lienthong.sources.quality.results import CheckResult, Outcome, QualityReport
+from lienthong.sources.quality.running import measure_quality
+
+__all__ = ["CheckResult", "Outcome", "QualityReport", "measure_quality"]
