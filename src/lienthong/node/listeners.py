@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import uvicorn
 
 from lienthong.errors import ConfigurationError, TransportError
 from lienthong.exchange.consumer import ConsumerEdge
@@ -22,26 +20,18 @@ from lienthong.node.admin_client import short_socket_path
 from lienthong.node.health import operations_handler
 from lienthong.node.health_checks import health_report
 from lienthong.node.inherited import inherited_sockets
-from lienthong.node.management import management_app
 from lienthong.node.worker import shared_listener
 from lienthong.transport.limits import Limits
 from lienthong.transport.messages import Connection, Handler, Response
 from lienthong.transport.server import Server, serve
 
 if TYPE_CHECKING:
+    from lienthong.node.management_server import ManagementServer
     from lienthong.node.node import Node
 
 # Time for requests that are on their way when a node is to hand its sockets to the next process.
 HANDOVER_SECONDS = 1.0
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-
-
-class _ManagementServer(uvicorn.Server):
-    """uvicorn without its signal handlers: the node's own process decides when to stop."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 class Listeners:
@@ -53,8 +43,8 @@ class Listeners:
         worker = node.worker
         self._inherited = worker.sockets if worker else inherited_sockets(os.environ)
         self.hands_over = bool(self._inherited)  # whether the next process gets our sockets
-        self._management: _ManagementServer | None = None
-        self._management_task: asyncio.Task[None] | None = None
+        self._management_socket: socket.socket | None = None
+        self._management: ManagementServer | None = None
 
     async def start_operations(self) -> None:
         """Health and metrics come first, so that a node that waits can say for what."""
@@ -78,7 +68,7 @@ class Listeners:
         await self._open(
             "peers", settings.peer_listen, peers.handle, peer_limits, self._node.trust.peer_server()
         )
-        await self._start_management()
+        self._listen_for_management()
         host = settings.client_http_listen.rpartition(":")[0].strip("[]")
         if host and host not in LOOPBACK:
             raise ConfigurationError(
@@ -176,32 +166,35 @@ class Listeners:
         response.status = error.status
         return response
 
-    async def _start_management(self) -> None:
-        path = self._node.state.admin_socket
-        config = uvicorn.Config(
-            management_app(self._node),
-            loop="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=5,
+    def _listen_for_management(self) -> None:
+        """Commands may come from now on; they wait in the backlog for ``start_management``."""
+        path, worker = self._node.state.admin_socket, self._node.worker
+        self._management_socket = (
+            _unix_socket(path) if worker is None else join_socket(path, worker.admin)
         )
-        self._management = _ManagementServer(config)
-        self._management.config.load()
-        worker = self._node.worker
-        listening = _unix_socket(path) if worker is None else join_socket(path, worker.admin)
-        serve_task = self._management.serve(sockets=[listening])
-        self._management_task = asyncio.create_task(serve_task, name="management")
-        # The socket listens already: calls made before uvicorn is ready wait in its backlog.
+
+    async def start_management(self) -> None:
+        """Answer commands. Loading the server takes longer than all else: calls go on meanwhile."""
+        server = await asyncio.to_thread(_load_management, self._node)
+        assert self._management_socket is not None  # since ``start``
+        server.start(self._management_socket)
+        self._management = server
 
     async def _stop_management(self) -> None:
-        if self._management is not None and self._management_task is not None:
-            self._management.should_exit = True
-            with suppress(asyncio.CancelledError):
-                await self._management_task
-            if self._node.worker is None:  # the others go on with it
-                self._node.state.admin_socket.unlink(missing_ok=True)
-            self._management = None
+        server, self._management = self._management, None
+        listening, self._management_socket = self._management_socket, None
+        if server is not None:
+            await server.stop()
+        elif listening is not None:
+            listening.close()
+        if listening is not None and self._node.worker is None:  # the others go on with it
+            self._node.state.admin_socket.unlink(missing_ok=True)
+
+
+def _load_management(node: Node) -> ManagementServer:
+    module = import_module("lienthong.node.management_server")
+    server: ManagementServer = module.ManagementServer(node)
+    return server
 
 
 def _unix_socket(path: Path) -> socket.socket:

@@ -178,6 +178,7 @@ class Node:
         self._repeat("keys", KEY_CHECK_SECONDS, self._check_keys)
         self.started = True
         await self.sharing.take(EVERYTHING)  # what others told while this gateway started
+        await self.listeners.start_management()
         log_event(logger, logging.INFO, "node.started", **self.listeners.addresses())
 
     async def stop(self) -> None:

@@ -53,6 +53,7 @@ async def _serve(
     state: StateFolder, settings: Settings, writer: LogWriter, worker: Worker | None
 ) -> None:
     loop = asyncio.get_running_loop()
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     stopping = asyncio.Event()
     for number in STOPPING_SIGNALS:
         loop.add_signal_handler(number, stopping.set)
@@ -69,7 +70,6 @@ async def _serve(
             gc.collect()
             gc.freeze()
             gc.set_threshold(*GC_THRESHOLDS)
-            sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
             await waiting
         else:
             starting.cancel()
