@@ -12,9 +12,11 @@ import pytest
 from tests.fixtures.database_servers import PostgresqlServer, ServerMissing
 from tests.fixtures.faults.crash_points import CONSUMER_POINTS, PROVIDER_POINTS
 from tests.fixtures.faults.stage import Stage, killable, under_load
-from tests.fixtures.federation import Federation
+from tests.fixtures.federation import Federation, TestNode
 
 RESTARTS = 4  # of each kind
+WORKERS = 2
+WORKER_KILLS = 4  # of each node
 AWAY_SECONDS = 1.5
 FAST, IMMEDIATE = signal.SIGINT, signal.SIGQUIT  # immediate: as after a crash, it recovers
 
@@ -62,3 +64,36 @@ def test_kills_of_nodes_on_postgresql_lose_nothing(
                 for point in points:
                     stage.fault(partial(stage.kill_at, point, node))
     stage.assert_survived()
+
+
+def test_kills_of_workers_of_one_node_lose_nothing(
+    tmp_path: Path, server: PostgresqlServer
+) -> None:
+    with Federation(tmp_path) as federation:
+        consumer, provider = nodes_of_workers(federation, server)
+        name = f"kill -9 of one of {WORKERS} workers"
+        with under_load(federation, consumer, provider, name) as stage:
+            for node in (consumer, provider) * WORKER_KILLS:
+                stage.fault(partial(stage.kill_a_worker, node))
+    stage.assert_survived()
+    assert stage.case.kills == 2 * WORKER_KILLS
+    assert stage.case.kills_in_flight * 2 >= stage.case.kills
+
+
+def test_restarts_of_postgresql_under_several_gateways_lose_nothing(
+    tmp_path: Path, server: PostgresqlServer
+) -> None:
+    with Federation(tmp_path) as federation:
+        consumer, provider = nodes_of_workers(federation, server)
+        name = f"PostgreSQL ended under {WORKERS} workers a node"
+        with under_load(federation, consumer, provider, name) as stage:
+            for how in (FAST, IMMEDIATE) * (RESTARTS // 2):
+                stage.fault(partial(restart, server, how, stage))
+    stage.assert_survived()
+
+
+def nodes_of_workers(federation: Federation, server: PostgresqlServer) -> tuple[TestNode, TestNode]:
+    consumer = federation.node("H37", subsystem="motcua", database=server.create_database())
+    provider = federation.node("G01", subsystem="dancu", database=server.create_database())
+    consumer.workers = provider.workers = WORKERS
+    return consumer, provider
