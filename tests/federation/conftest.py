@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lienthong.demo.processes import free_ports
 from tests.fixtures.database_servers import PostgresqlServer
 from tests.fixtures.federation import Federation, TestNode
 from tests.fixtures.people import CONTRACT_TEXT, store_in_sql
+from tests.fixtures.ports import free_ports
 from tests.fixtures.recording_service import RecordingService
 
 FATHER, MOTHER, THIRD = "001090000001", "001190000002", "036302000003"

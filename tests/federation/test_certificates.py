@@ -9,9 +9,9 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from lienthong.demo.processes import free_ports
 from lienthong.identity.certificates import Authority, request_key
 from tests.fixtures.federation import INSTANCE, Federation, TestNode, eventually, run
+from tests.fixtures.ports import free_ports
 
 
 def new_certificate(node: TestNode, authority: Authority) -> str:

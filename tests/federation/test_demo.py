@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from lienthong.demo.processes import free_ports
 from lienthong.demo.public_commands import program
 from lienthong.demo.tour import STEPS
+from tests.fixtures.ports import free_ports
 
 PEOPLE = "2000"
 PATIENCE_SECONDS = 240  # two shared cores, other tests beside

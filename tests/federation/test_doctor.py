@@ -121,28 +121,11 @@ def test_a_node_that_works_is_told_so(clinic: Clinic) -> None:
     assert all(each["found"]["vi"] and each["found"]["en"] for each in found["findings"])
 
 
-def test_what_is_wrong_says_what_to_do_in_both_languages_and_as_a_table(clinic: Clinic) -> None:
-    with stopped(clinic.other):
-        code, found = doctor(clinic.node)
-        shown = attempt("doctor", str(clinic.node.state), "--problems")
-    assert code == shown.returncode == 2
-    wrong = [each for each in found["findings"] if each["state"] != "ok"]
-    assert all(each["remedy"]["vi"] and each["remedy"]["en"] for each in wrong)
-    assert "✗" in shown.stdout and "✓" not in shown.stdout.splitlines()[3]
-
-
 # --- peers ---------------------------------------------------------------------------------
 
 
 def test_a_peer_is_reached_step_by_step(clinic: Clinic) -> None:
     assert set(states(clinic.peer()).values()) == {"ok"}
-
-
-def test_a_stopped_peer_refuses_and_nothing_is_said_of_what_lies_behind(clinic: Clinic) -> None:
-    with stopped(clinic.other):
-        found = clinic.peer()
-    assert states(found) == {"peer.tcp": "failed"}
-    assert "refuses" in found["peer.tcp"].found.en
 
 
 def test_a_firewall_that_drops_is_told_from_a_port_that_refuses() -> None:
@@ -169,11 +152,11 @@ def test_a_name_without_an_address_is_told() -> None:
 
 @contextmanager
 def impostor(clinic: Clinic, certificate: Path | None) -> Iterator[None]:
-    """Something else on the other node's port: TLS with that certificate, or no TLS at all."""
+    """Something else on the stopped node's port: TLS with that certificate, or no TLS at all."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     if certificate is not None:
         context.load_cert_chain(certificate, certificate)
-    with stopped(clinic.other), socket.create_server(("127.0.0.1", clinic.other.peer_port)) as port:
+    with socket.create_server(("127.0.0.1", clinic.other.peer_port)) as port:
         port.settimeout(0.2)
         over = threading.Event()
 
@@ -197,17 +180,6 @@ def impostor(clinic: Clinic, certificate: Path | None) -> Iterator[None]:
         thread.join()
 
 
-def test_a_certificate_that_the_directory_does_not_list_is_told(
-    clinic: Clinic, tmp_path: Path
-) -> None:
-    made = tmp_path / "self.pem"
-    make_certificate(made)
-    with impostor(clinic, made):
-        found = clinic.peer()
-    assert found["peer.certificate"].state == "failed"
-    assert "tu-lam" in found["peer.certificate"].found.en  # it says what was shown
-
-
 def make_certificate(made: Path) -> None:
     """A self-made certificate and its key, in one file."""
     subprocess.run(
@@ -222,10 +194,46 @@ def make_certificate(made: Path) -> None:
     made.write_text(made.read_text() + Path(f"{made}.crt").read_text())
 
 
-def test_a_port_without_tls_is_told(clinic: Clinic) -> None:
-    with impostor(clinic, None):
+@pytest.fixture(scope="class")
+def without_the_other(clinic: Clinic) -> Iterator[None]:
+    """Its peer stopped, once for the tests that look at that."""
+    with stopped(clinic.other):
+        yield
+
+
+@pytest.mark.usefixtures("without_the_other")
+class TestWhileAPeerIsStopped:
+    def test_what_is_wrong_says_what_to_do_in_both_languages_and_as_a_table(
+        self, clinic: Clinic
+    ) -> None:
+        code, found = doctor(clinic.node)
+        shown = attempt("doctor", str(clinic.node.state), "--problems")
+        assert code == shown.returncode == 2
+        wrong = [each for each in found["findings"] if each["state"] != "ok"]
+        assert all(each["remedy"]["vi"] and each["remedy"]["en"] for each in wrong)
+        assert "✗" in shown.stdout and "✓" not in shown.stdout.splitlines()[3]
+
+    def test_a_stopped_peer_refuses_and_nothing_is_said_of_what_lies_behind(
+        self, clinic: Clinic
+    ) -> None:
         found = clinic.peer()
-    assert found["peer.tls"].state == "failed"
+        assert states(found) == {"peer.tcp": "failed"}
+        assert "refuses" in found["peer.tcp"].found.en
+
+    def test_a_certificate_that_the_directory_does_not_list_is_told(
+        self, clinic: Clinic, tmp_path: Path
+    ) -> None:
+        made = tmp_path / "self.pem"
+        make_certificate(made)
+        with impostor(clinic, made):
+            found = clinic.peer()
+        assert found["peer.certificate"].state == "failed"
+        assert "tu-lam" in found["peer.certificate"].found.en  # it says what was shown
+
+    def test_a_port_without_tls_is_told(self, clinic: Clinic) -> None:
+        with impostor(clinic, None):
+            found = clinic.peer()
+        assert found["peer.tls"].state == "failed"
 
 
 # --- clocks and dates ----------------------------------------------------------------------

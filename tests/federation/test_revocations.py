@@ -7,7 +7,8 @@ import json
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -27,8 +28,9 @@ from lienthong.node.state import StateFolder
 from tests.fixtures.federation import INSTANCE, Federation, TestNode, run
 from tests.fixtures.hostile_peer import HostilePeer, Reply
 
+ENDS_AFTER = timedelta(seconds=24)  # of what runs out in tests; they first have to connect
 CODES = ("G61", "G62", "G63", "G64", "G65")
-REFRESHED_WITHIN_SECONDS = 30.0  # nodes refresh every second; slow machines take their time
+REFRESHED_WITHIN_SECONDS = 60.0  # nodes refresh every second; slow machines take their time
 
 
 class Trusting:
@@ -224,10 +226,38 @@ def request_of(node: TestNode, signing_key: PrivateKey, now: datetime) -> bytes:
     return content
 
 
-def test_a_signing_key_whose_time_ends_is_refused_on_an_open_connection(
-    trusting: Trusting,
-) -> None:
-    node = trusting.federation.unapproved_node("G68", subsystem="ke")
+@dataclass(frozen=True)
+class Ending:
+    """Open connections that were heard a moment ago, and what runs out on each soon."""
+
+    key: HostilePeer
+    certificate: HostilePeer
+    idle: HostilePeer
+
+
+@pytest.fixture(scope="module")
+def ending(trusting: Trusting) -> Iterator[Ending]:
+    """All three run out at about the same time, so that it is waited for once."""
+    key, *certified = (
+        trusting.federation.unapproved_node(code, subsystem="ke") for code in ("G68", "G69", "G70")
+    )
+    let_signing_key_end(trusting, key)
+    repository = Repository.open(trusting.federation.directory)
+    for node in certified:
+        request, days = StateFolder(node.state).request.read_bytes(), ENDS_AFTER / timedelta(days=1)
+        approve(repository, request, days=days)  # type: ignore[arg-type]
+    trusting.wait(lambda: trusting.version() == directory_version(trusting.federation))
+    with ExitStack() as stack:
+        peers = [
+            stack.enter_context(HostilePeer(node, trusting.provider)) for node in (key, *certified)
+        ]
+        for peer in peers:
+            assert authentic(trusting.ask(peer))
+        yield Ending(*peers)
+
+
+def let_signing_key_end(trusting: Trusting, node: TestNode) -> None:
+    """The node has another key since a while; the overlap in which this one counts is over soon."""
     state = StateFolder(node.state)
     former = PrivateKey.load(state.signing_key)
     state.request.unlink()
@@ -235,39 +265,27 @@ def test_a_signing_key_whose_time_ends_is_refused_on_an_open_connection(
     now = datetime.now(UTC)
     for key, moment in (
         (former, now - overlap - timedelta(days=1)),
-        (PrivateKey.generate(), now - overlap + timedelta(seconds=16)),
+        (PrivateKey.generate(), now - overlap + ENDS_AFTER),
     ):
         request_of(node, key, moment)
         run("directory", "approve", str(trusting.federation.directory), str(state.request))
-    trusting.wait(lambda: trusting.version() == directory_version(trusting.federation))
-    with HostilePeer(node, trusting.provider) as peer:
-        assert authentic(trusting.ask(peer))
-        trusting.wait(lambda: trusting.ask(peer).fault == "directory.key_not_valid")
+
+
+def test_a_signing_key_whose_time_ends_is_refused_on_an_open_connection(
+    trusting: Trusting, ending: Ending
+) -> None:
+    trusting.wait(lambda: trusting.ask(ending.key).fault == "directory.key_not_valid")
 
 
 def test_a_certificate_whose_time_ends_is_refused_and_its_open_connection_is_cut(
-    trusting: Trusting,
+    trusting: Trusting, ending: Ending
 ) -> None:
-    node = trusting.federation.unapproved_node("G69", subsystem="ke")
-    repository = Repository.open(trusting.federation.directory)
-    state = StateFolder(node.state)
-    approve(repository, state.request.read_bytes(), days=20 / 86_400)  # type: ignore[arg-type]
-    trusting.wait(lambda: trusting.version() == directory_version(trusting.federation))
-    with HostilePeer(node, trusting.provider) as peer:
-        assert authentic(trusting.ask(peer))
-        trusting.wait(lambda: is_cut(peer, trusting))
+    trusting.wait(lambda: is_cut(ending.certificate, trusting))
 
 
-def test_an_idle_connection_is_cut_when_its_certificate_ends(trusting: Trusting) -> None:
-    node = trusting.federation.unapproved_node("G70", subsystem="ke")
-    repository = Repository.open(trusting.federation.directory)
-    state = StateFolder(node.state)
-    approve(repository, state.request.read_bytes(), days=20 / 86_400)  # type: ignore[arg-type]
-    trusting.wait(lambda: trusting.version() == directory_version(trusting.federation))
-    with HostilePeer(node, trusting.provider) as peer:
-        assert authentic(trusting.ask(peer))
-        opened = peer._connection
-        assert opened is not None
-        opened.sock.settimeout(REFRESHED_WITHIN_SECONDS)
-        with suppress(ConnectionError, ssl.SSLError):  # how a cut looks from here
-            assert opened.sock.recv(1) == b""  # not a word is sent: the node ends it by itself
+def test_an_idle_connection_is_cut_when_its_certificate_ends(ending: Ending) -> None:
+    opened = ending.idle._connection
+    assert opened is not None
+    opened.sock.settimeout(REFRESHED_WITHIN_SECONDS)
+    with suppress(ConnectionError, ssl.SSLError):  # how a cut looks from here
+        assert opened.sock.recv(1) == b""  # not a word is sent: the node ends it by itself

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from lienthong.demo.processes import free_ports
 from lienthong.errors import LienthongError
 from tests.fixtures.federation import INSTANCE, Federation, TestNode, eventually, run
 from tests.fixtures.people import CONTRACT_TEXT, store_in_sql
+from tests.fixtures.ports import free_ports
 
 LOOKUP = {"keys": ["001090000001"], "fields": ["ho_ten"]}
 

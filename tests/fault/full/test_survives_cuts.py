@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from lienthong.demo.processes import free_ports
 from lienthong.demo.public_commands import program
 from tests.fixtures.faults import namespaces
 from tests.fixtures.faults.namespaces import NamespacesForbidden, RoutedLink
 from tests.fixtures.faults.stage import Stage, module, started, stopped, under_load
 from tests.fixtures.federation import Federation
+from tests.fixtures.ports import free_ports
 
 CUTS_SECONDS = (1.0, 3.0, 15.0)
 
