@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,9 +19,7 @@ from lienthong.catalogue.hosting import host
 from lienthong.catalogue.models import CatalogueEntry, Kept
 from lienthong.catalogue.query import Query
 from lienthong.catalogue.routes import page_of
-from lienthong.catalogue.search import Found
-from lienthong.catalogue.store import CatalogueStore
-from lienthong.catalogue.tables import open_catalogue
+from lienthong.catalogue.search import CatalogueSearch, Found
 from lienthong.errors import EntryUnknown, OptionInvalid
 from lienthong.given_paths import read_given
 
@@ -129,9 +126,8 @@ def search(
     }
     given = {name: tuple(values) for name, values in filters.items() if values}
     query = Query(text, given, tuple(field or ()), limit, offset)
-    folder = CatalogueFolder(state)
-    with folder.opened() as service:
-        found = service.search.find(query)
+    with CatalogueFolder(state).store() as store:
+        found = CatalogueSearch(store).find(query)
     if as_json:
         _print_json(page_of(found))
     else:
@@ -146,7 +142,7 @@ def show(state: State, entry: Key, as_json: AsJson = False) -> None:
 
     Ví dụ (example): lienthong catalogue show ./danh-muc VN/GOV/G01/cong-dan
     """
-    with _store(state) as store:
+    with CatalogueFolder(state).store() as store:
         found = store.get(entry)
     if as_json:
         _print_json(found)
@@ -162,7 +158,7 @@ def history(state: State, entry: Key, as_json: AsJson = False) -> None:
 
     Ví dụ (example): lienthong catalogue history ./danh-muc VN/GOV/G01/cong-dan
     """
-    with _store(state) as store:
+    with CatalogueFolder(state).store() as store:
         kept = store.history(entry)
     if not kept:
         raise EntryUnknown(entry=entry[:200])
@@ -170,15 +166,6 @@ def history(state: State, entry: Key, as_json: AsJson = False) -> None:
         _print_json(kept)
     else:
         _print_history(kept)
-
-
-@contextmanager
-def _store(state: Path) -> Iterator[CatalogueStore]:
-    engine = open_catalogue(CatalogueFolder(state).database)
-    try:
-        yield CatalogueStore(engine)
-    finally:
-        engine.dispose()
 
 
 def _print_json(value: Any) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -92,8 +93,8 @@ class Facet:
             bitmap = self._bitmaps[value]
             if len(best) >= most and len(bitmap) < least:
                 break
-            if count := matches.intersection_cardinality(bitmap):
-                best.append(ValueCount(value, count))
+            if inside := matches.intersection_cardinality(bitmap):
+                best.append(ValueCount(value, inside))
             if len(best) >= 2 * most:
                 best = heapq.nsmallest(most, best, key=_rank)
                 least = best[-1].count
@@ -118,7 +119,7 @@ class Facet:
         if at == len(self._values):
             self._values.append(value)
         self._grow(int(numbers[-1]) + 1)
-        for number_of_column in range(len(numbers)):
+        for number_of_column in count():
             if number_of_column == len(self._columns):
                 self._columns.append(np.zeros(len(self._columns[0]), np.uint32))
             column = self._columns[number_of_column]

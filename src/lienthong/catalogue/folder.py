@@ -1,7 +1,7 @@
 """The state folder of a catalogue that runs by itself: settings, root of trust, database.
 
 folder = CatalogueFolder.init(path, directory="https://directory.example.vn", root=root)
-with folder.opened() as service: ...
+with folder.store() as store: ...
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lienthong.catalogue.service import CatalogueService
 from lienthong.catalogue.store import CatalogueStore
 from lienthong.catalogue.tables import open_catalogue
 from lienthong.directory.mirror import DirectoryMirror
@@ -27,7 +26,7 @@ class CatalogueFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        if not self.root.exists():
+        if not self._toml.exists():
             raise CatalogueNotInitialised(path=path)
 
     @classmethod
@@ -37,18 +36,32 @@ class CatalogueFolder:
         """Make the folder; what is there already stays. Raises DirectoryError, PathUnusable."""
         Trust(root, LONG_AGO)  # refuses what is no root of trust
         make_given_folder(path, 0o700)
+        if not (path / "root.json").exists():
+            write_given(path / "root.json", root)
+        return cls._make(path, directory, database)
+
+    @classmethod
+    def for_search(cls, path: Path) -> CatalogueFolder:
+        """Make a folder that takes no publications: of a demonstration."""
+        make_given_folder(path, 0o700)
+        return cls._make(path, "", "")
+
+    @classmethod
+    def _make(cls, path: Path, directory: str, database: str) -> CatalogueFolder:
         lines = [f"directory_url = {json.dumps(directory)}"]
         if database:
             lines.append(f"catalogue_database = {json.dumps(database)}")
         settings = path / "catalogue.toml"
         if not settings.exists():
             write_given(settings, ("\n".join(lines) + "\n").encode())
-            settings.chmod(0o600)
-        if not (path / "root.json").exists():
-            write_given(path / "root.json", root)
+            settings.chmod(0o600)  # the database's address may hold a password
         folder = cls(path)
         open_catalogue(folder.database).dispose()
         return folder
+
+    @property
+    def _toml(self) -> Path:
+        return self.path / "catalogue.toml"
 
     @property
     def root(self) -> Path:
@@ -57,7 +70,7 @@ class CatalogueFolder:
     @property
     def settings(self) -> Settings:
         """Raises UnknownSetting, InvalidSetting."""
-        return load_settings(self.path / "catalogue.toml", os.environ)
+        return load_settings(self._toml, os.environ)
 
     @property
     def database(self) -> str:
@@ -71,11 +84,10 @@ class CatalogueFolder:
         return DirectoryMirror(self.path / "directory", self.settings.directory_url, trusted)
 
     @contextmanager
-    def opened(self, mirror: DirectoryMirror | None = None) -> Iterator[CatalogueService]:
-        """Open the catalogue; to search only, no copy of the directory is needed."""
+    def store(self) -> Iterator[CatalogueStore]:
+        """Open the catalogue's database."""
         engine = open_catalogue(self.database)
         try:
-            known = mirror or self.mirror()
-            yield CatalogueService(CatalogueStore(engine), lambda: known.view)
+            yield CatalogueStore(engine)
         finally:
             engine.dispose()

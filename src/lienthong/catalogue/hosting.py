@@ -37,7 +37,8 @@ def host(
             option="--listen", value=address, wanted="127.0.0.1, or --certificate and --key"
         )
     mirror = folder.mirror()
-    with folder.opened(mirror) as service:
+    with folder.store() as store:
+        service = CatalogueService(store, lambda: mirror.view)
         application = application_of(service, mirror, folder.settings.directory_refresh_seconds)
         uvicorn.run(
             application,

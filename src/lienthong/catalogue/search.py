@@ -252,7 +252,8 @@ class CatalogueSearch:
     def _entries(
         self, connection: Connection, numbers: Sequence[int]
     ) -> tuple[CatalogueEntry, ...]:
-        found = dict(connection.execute(_DOCUMENTS, {"numbers": list(numbers)}).tuples().all())
+        rows = connection.execute(_DOCUMENTS, {"numbers": list(numbers)})
+        found = {row.number: row.document for row in rows}
         return tuple(decode_entry(found[number]) for number in numbers)
 
     @contextmanager

@@ -18,7 +18,9 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from lienthong.catalogue.folder import CatalogueFolder
 from lienthong.demo.building import Builder
+from lienthong.demo.datasets import generated_entries
 from lienthong.demo.findings import StepResult
 from lienthong.demo.nation import Nation, new_journal
 from lienthong.demo.plan import AGENCIES, HEALTH, ONE_STOP
@@ -51,6 +53,25 @@ def write_data(
     registers = write_registers(folder, people, seed)
     for file in sorted(registers.folder.iterdir()):
         typer.echo(f"{file}  {file.stat().st_size} bytes")
+
+
+@app.command("catalogue")
+def write_catalogue(
+    folder: Annotated[Path, typer.Argument(help="Thư mục đích · Folder to write into")],
+    entries: Annotated[
+        int, typer.Option(min=1, max=5_000_000, help="Số tập dữ liệu · Number of datasets")
+    ] = 3_000,
+    seed: Annotated[int, typer.Option(help="Hạt giống · Seed: same seed, same datasets")] = 2026,
+) -> None:
+    """Sinh một danh mục gồm các tập dữ liệu không có thật, để xem và thử tìm kiếm.
+
+    Generate a catalogue of datasets that do not exist, to look at and to search.
+
+    Ví dụ · Example: lienthong demo catalogue ./danh-muc --entries 3000
+    """
+    with CatalogueFolder.for_search(folder).store() as store:
+        store.save(generated_entries(entries, seed))
+        typer.echo(f"{folder}  {store.count()} tập dữ liệu · datasets")
 
 
 @app.command("run")
