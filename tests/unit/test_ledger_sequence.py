@@ -17,6 +17,7 @@ from lienthong.ledger.committer import Committed, Committer
 from lienthong.ledger.heads import parse_head
 from lienthong.ledger.records import NO_CLAIMS, Edge, Entry, Located, Step
 from lienthong.ledger.requests import RequestBook
+from lienthong.schema.migrations import migrate, newest
 from tests.fixtures.ledgers import (
     CONSUMER_NODE,
     LedgerNode,
@@ -256,6 +257,24 @@ def test_groups_of_a_release_that_knows_no_edge_are_taken_up(node: LedgerNode) -
     set_edge_back(node, before)
     assert node.record([event(3)])[0].place == 2
     assert check(node) == 3
+
+
+def test_the_edge_is_made_again_from_the_groups_after_a_step_to_the_first_tables_and_back(
+    node: LedgerNode,
+) -> None:
+    for number in range(5):  # not a power of two: the edge has several peaks
+        node.record([event(number)])
+    before = dict(edge_row(node))
+    migrate(node.engine, "0001")
+    migrate(node.engine, newest())
+    again = gateway(node)
+    assert again.record([event(5)])[0].place == 5
+    with node.engine.begin() as connection:
+        connection.execute(text("DELETE FROM ledger_groups WHERE place = 5"))
+        connection.execute(text("DELETE FROM ledger_edge"))
+    gateway(node).committer()
+    assert dict(edge_row(node)) == before
+    assert check(node) == 5
 
 
 def test_a_running_gateway_takes_up_groups_beyond_the_edge(node: LedgerNode) -> None:
