@@ -8,7 +8,7 @@ TESTS ?= tests
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-once test test-long test-hostile test-faults test-large check bench docs lock offline-bundle clean
+.PHONY: help setup demo demo-once test test-browser test-long test-hostile test-faults test-large check bench docs lock offline-bundle clean
 
 help: ## List the recipes
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -46,6 +46,10 @@ test-large: setup ## Pass bodies of 1 GiB through two nodes (8 GB of disk in TMP
 test-faults: setup ## Kill, cut, fill and move everything under load: at least 50 kills, about half an hour
 	@sh tools/test_machine.sh || test $$? -eq 3
 	FAULTS=full $(BIN)/python -m pytest -v tests/fault/test_survives_kills.py tests/fault/full
+
+test-browser: setup ## The browser tests over 10,000 messages; screenshots in artifacts/browser
+	@sh tools/test_machine.sh || test $$? -eq 3
+	BROWSER_MESSAGES=10000 $(BIN)/python -m pytest -v tests/browser
 
 test-hostile: setup ## 10,000 hostile inputs for each reader, then each check removed (an hour or two)
 	@HOSTILE_INPUTS=10000 $(BIN)/python -m pytest -s tests/hostile

@@ -102,7 +102,7 @@ def add_user(
 
     Ví dụ · Example: lienthong portal user add STATE an --role officer --member VN/GOV/H37
     """
-    with _accounts(state) as accounts:
+    with _accounts(state, "user.add", name) as accounts:
         password = accounts.add(name, shown_name, _roles(role), member=member)
     _tell_password(name, password, as_json)
 
@@ -119,7 +119,7 @@ def reset_password(
 
     Ví dụ · Example: lienthong portal user password STATE an
     """
-    with _accounts(state) as accounts:
+    with _accounts(state, "user.password", name) as accounts:
         password = accounts.reset_password(name)
     _tell_password(name, password, as_json)
 
@@ -168,11 +168,12 @@ def _roles(names: list[str]) -> list[Role]:
 
 
 @contextmanager
-def _accounts(state: Path) -> Iterator[Accounts]:
-    """The accounts of a portal that may run or not; each change is written to the audit."""
+def _accounts(state: Path, act: str = "", subject: str = "") -> Iterator[Accounts]:
+    """The accounts of a portal that may run or not; what was changed is written to the audit."""
     from lienthong.ledger.database import connect_database
     from lienthong.portal.account_store import AccountStore
     from lienthong.portal.accounts import Accounts
+    from lienthong.portal.audit import Audit
     from lienthong.portal.folder import PortalFolder
     from lienthong.portal.sealing import read_secret
     from lienthong.portal.tables import make_tables
@@ -185,5 +186,7 @@ def _accounts(state: Path) -> Iterator[Accounts]:
     try:
         make_tables(engine)
         yield Accounts(AccountStore(engine), read_secret(folder.secret), time.time)
+        if act:
+            Audit(engine, time.time).write("-", act, subject, "done", "")
     finally:
         engine.dispose()

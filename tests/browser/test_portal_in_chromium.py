@@ -1,0 +1,244 @@
+"""Officers at work in a real browser: search, read, ask, approve, use, withdraw, prove.
+
+Screenshots are kept in ``artifacts/browser``, which git ignores.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, expect
+
+from lienthong.portal.routes import PAGES
+from tests.browser.conftest import Person, World
+
+SERIOUS = {"serious", "critical"}
+PURPOSE = "tra cứu hồ sơ"
+
+
+def person(browser: Browser, world: World, name: str, owner: bool = False) -> Person:
+    portal = world.owning if owner else world.asking
+    return Person(browser, portal.url).sign_in(name)
+
+
+def ask(officer: Person, world: World, purpose: str, fields: tuple[str, ...]) -> str:
+    """Fill the form in; returns the agreement's path."""
+    page = officer.page
+    page.goto(f"/ask/{world.entry.key}")
+    for field in fields:
+        page.check(f"input[name=fields][value={field}]")
+    page.fill("#purpose", purpose)
+    page.fill("#legal_basis", "Nghị định 47/2020/NĐ-CP")
+    page.fill("#valid_from", "01/01/2026")
+    page.fill("#valid_until", "31/12/2035")
+    page.click("form.sheet button")
+    page.wait_for_url("**/console/agreements/*")
+    return re.sub(r"\?.*", "", page.url.removeprefix(world.asking.url))
+
+
+def test_a_visitor_finds_a_dataset_while_typing_and_reads_it(
+    browser: Browser, world: World
+) -> None:
+    visitor = Person(browser, world.asking.url)
+    page = visitor.page
+    page.goto("/")
+    visitor.photograph("home")
+    page.fill("#q", "cong dan so goc")
+    page.keyboard.press("Enter")
+    expect(page.locator(".card h3").first).to_have_text("Công dân trong sổ gốc")
+    page.fill("#q", "khai sinh")
+    expect(page.locator(".card h3").first).to_contain_text("Khai sinh")
+    assert "khai" in page.url  # the address follows, so that it can be sent to somebody
+    visitor.photograph("catalogue")
+    page.goto(f"/datasets/{world.entry.key}")
+    expect(page.locator("h1")).to_have_text("Công dân trong sổ gốc")
+    visitor.photograph("dataset")
+    assert visitor.complaints == []
+
+
+def test_a_call_is_refused_then_granted_after_approval_then_refused_after_withdrawal(
+    browser: Browser, world: World
+) -> None:
+    assert world.lookup(PURPOSE.replace("ứ", "u")) != 200
+    officer = person(browser, world, "an")
+    path = ask(officer, world, "tra-cuu-1", ("so_dinh_danh", "ho_ten"))
+    officer.photograph("asked")
+    assert world.lookup("tra-cuu-1") != 200
+    owner = person(browser, world, "binh", owner=True)
+    owner.page.goto(path)
+    owner.photograph("answer")
+    owner.page.click("form[action$=accept] button")
+    expect(owner.page.locator(".done")).to_be_visible()
+    assert world.lookup("tra-cuu-1") == 200
+    owner.page.fill("#reason", "Hồ sơ đã xong")
+    owner.page.click("form[action$=withdraw] button")
+    expect(owner.page.locator("h1 .status-withdrawn")).to_be_visible()
+    assert world.lookup("tra-cuu-1") != 200
+    officer.page.goto(path)
+    expect(officer.page.locator("blockquote")).to_have_text("Hồ sơ đã xong")
+    assert officer.complaints + owner.complaints == []
+
+
+def test_an_owner_narrows_a_request_and_the_asker_accepts_less(
+    browser: Browser, world: World
+) -> None:
+    officer = person(browser, world, "an")
+    path = ask(officer, world, "tra-cuu-2", ("so_dinh_danh", "ho_ten", "ngay_sinh"))
+    owner = person(browser, world, "binh", owner=True)
+    owner.page.goto(path)
+    owner.page.uncheck("input[name=fields][value=ngay_sinh]")
+    owner.page.fill("form[action$=narrow] #reason", "Không cần ngày sinh")
+    owner.page.click("form[action$=narrow] button")
+    owner.page.wait_for_url("**done=narrowed")
+    offered = re.sub(r"\?.*", "", owner.page.url.removeprefix(world.owning.url))
+    assert offered != path
+    officer.page.goto(path)
+    expect(officer.page.locator("h1 .status-refused")).to_be_visible()
+    officer.page.goto(offered)
+    officer.page.click("form[action$=accept] button")
+    expect(officer.page.locator("h1 .status-active")).to_be_visible()
+    assert world.lookup("tra-cuu-2") == 200
+    assert officer.complaints + owner.complaints == []
+
+
+def test_a_form_with_every_field_wrong_says_so_beside_each_and_loses_nothing(
+    browser: Browser, world: World
+) -> None:
+    officer = person(browser, world, "an")
+    page = officer.page
+    page.goto(f"/ask/{world.entry.key}")
+    typed = {
+        "purpose": "x" * 300,
+        "legal_basis": "",
+        "valid_from": "31/02/2026",
+        "valid_until": "hôm nào đó",
+        "daily_quota": "nhiều",
+    }
+    for name, value in typed.items():
+        page.fill(f"#{name}", value)
+    page.click("form.sheet button")
+    for name in (*typed, "fields"):
+        expect(page.locator(f"#{name}-error")).to_be_visible()
+    for name, value in typed.items():
+        expect(page.locator(f"#{name}")).to_have_value(value)
+    officer.photograph("wrong-form")
+    # A page of status 422 is told by the browser as a failed load; nothing else may be.
+    assert [each for each in officer.complaints if "422" not in each] == []
+
+
+def test_evidence_is_taken_out_checked_and_told_from_a_forged_one(
+    browser: Browser, world: World, tmp_path: Path
+) -> None:
+    officer = person(browser, world, "an")
+    page = officer.page
+    page.goto("/console/messages")
+    officer.photograph("messages")
+    page.click("tbody tr:has(.status-answered) a")
+    expect(page.locator("ol.path li").first).to_be_visible()
+    officer.photograph("message")
+    with page.expect_download() as downloading:
+        page.click("form[action$=evidence] button")
+    bundle = tmp_path / "bundle.json"
+    downloading.value.save_as(bundle)
+    page.goto("/console/evidence")
+    page.set_input_files("#bundle", bundle)
+    page.click("form.sheet button")
+    expect(page.locator(".verdict.good")).to_be_visible()
+    officer.photograph("evidence")
+    forged = tmp_path / "forged.json"
+    forged.write_bytes(bundle.read_bytes().replace(b"cong-dan", b"cong-dam", 1))
+    page.set_input_files("#bundle", forged)
+    page.click("form.sheet button")
+    expect(page.locator(".verdict.bad")).to_be_visible()
+    assert [each for each in officer.complaints if "422" not in each] == []
+
+
+def pages_to_visit(world: World) -> list[tuple[str, str]]:
+    """(who, address) of every page of the table that is shown to somebody."""
+    message = world.pair.consumer.command("ledger", "search", "--limit", "20", "--json")
+    request_id = re.findall(r'"request_id": "([0-9a-f-]{36})"', message)[0]
+    agreed = world.pair.consumer.command("agreement", "list", "--json")
+    agreement = re.findall(r'"id": "([0-9a-f-]{36})"', agreed)[0]
+    found = []
+    for page in PAGES:
+        if page.method != "GET" or page.path.endswith((".svg", ".txt", "/return", "/provider")):
+            continue
+        roles = {role.value for role in page.roles}
+        who = "" if "public" in roles else "an" if "officer" in roles else "cuong"
+        path = page.path.replace("{key:path}", quote(world.entry.key))
+        path = path.replace("{name}", "an")
+        path = path.replace("{id}", request_id if "messages" in path else agreement)
+        found.append((who, path))
+    return found
+
+
+def test_every_page_is_accessible_fits_a_telephone_and_logs_no_error(
+    browser: Browser, world: World
+) -> None:
+    people = {
+        "": Person(browser, world.asking.url),
+        "an": person(browser, world, "an"),
+        "cuong": person(browser, world, "cuong"),
+    }
+    axe, violations, wide = Axe(), [], []
+    for who, path in pages_to_visit(world):
+        page = people[who].page
+        page.set_viewport_size({"width": 1280, "height": 900})
+        answer = page.goto(path)
+        assert answer is not None
+        assert answer.status == 200, path
+        name = path.strip("/").replace("/", "-")[:60] or "home"
+        people[who].photograph(f"page-{name}")
+        for each in axe.run(page).response["violations"]:
+            if each["impact"] in SERIOUS:
+                violations.append((path, each["id"], [n["html"][:120] for n in each["nodes"]]))
+        page.set_viewport_size({"width": 320, "height": 700})
+        if page.evaluate("document.documentElement.scrollWidth") > 320:
+            wide.append(path)
+        people[who].photograph(f"page-{name}-320")
+    assert violations == []
+    assert wide == []
+    assert [text for each in people.values() for text in each.complaints] == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colours_have_enough_contrast_by_day_and_night(
+    browser: Browser, world: World, scheme: str
+) -> None:
+    visitor = Person(browser, world.asking.url, color_scheme=scheme)
+    for path in ("/", "/catalogue?q=y+te", f"/datasets/{world.entry.key}", "/sign-in"):
+        visitor.page.goto(path)
+        found = Axe().run(visitor.page, options={"runOnly": ["color-contrast"]}).response
+        assert [node["html"] for each in found["violations"] for node in each["nodes"]] == []
+    visitor.photograph(f"sign-in-{scheme}")
+
+
+def test_the_keyboard_alone_reaches_the_content_and_shows_where_it_is(
+    browser: Browser, world: World
+) -> None:
+    visitor = Person(browser, world.asking.url)
+    page = visitor.page
+    page.goto("/catalogue")
+    page.keyboard.press("Tab")
+    focused = page.locator(":focus")
+    expect(focused).to_have_class("skip")
+    expect(focused).to_be_in_viewport()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.locator(":focus")).to_have_id("q")
+    outline = page.locator(":focus").evaluate("e => getComputedStyle(e).outlineWidth")
+    assert outline == "3px"
+
+
+def test_the_catalogue_is_read_without_a_script(browser: Browser, world: World) -> None:
+    visitor = Person(browser, world.asking.url, java_script_enabled=False)
+    page = visitor.page
+    page.goto("/catalogue")
+    page.fill("#q", "so goc")
+    page.click(".search button")
+    page.click(".card h3 a")
+    expect(page.locator("h1")).to_contain_text("sổ gốc")
