@@ -8,7 +8,7 @@ TESTS ?= tests
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-once test test-browser test-long test-hostile test-faults test-large check bench docs lock offline-bundle clean
+.PHONY: help setup demo demo-once test test-browser test-long test-hostile test-faults test-large check bench docs lock offline-bundle clean judge-contracts
 
 help: ## List the recipes
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -54,6 +54,14 @@ test-browser: setup ## The browser tests over 10,000 messages; screenshots in ar
 test-hostile: setup ## 10,000 hostile inputs for each reader, then each check removed (an hour or two)
 	@HOSTILE_INPUTS=10000 $(BIN)/python -m pytest -s tests/hostile
 	@$(BIN)/python -m tools.remove_checks
+
+judge-contracts: setup .venv-judge/stamp ## Have every contract that we ship judged by datacontract-cli of PyPI
+	@$(BIN)/python -m tools.judge_contracts
+
+.venv-judge/stamp: requirements-judge.txt
+	$(PYTHON) -m venv .venv-judge
+	.venv-judge/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --require-hashes --requirement requirements-judge.txt
+	@touch $@
 
 check: setup ## Check format, lint and types
 	$(BIN)/ruff format --check .

@@ -36,7 +36,9 @@ ROOMS = {
         "lienthong.node.service_commands", "client_app", "Hệ thống gọi nút · client systems"
     ),
     "agreement": _Room("lienthong.node.agreement_commands", "app", "Thỏa thuận · agreements"),
-    "contract": _Room("lienthong.contracts.commands", "app", "Hợp đồng dữ liệu · data contracts"),
+    "contract": _Room(
+        "lienthong.node.contract_commands", "app", "Hợp đồng dữ liệu · data contracts"
+    ),
     "catalogue": _Room(
         "lienthong.node.catalogue_commands", "app", "Danh mục dữ liệu · the catalogue"
     ),

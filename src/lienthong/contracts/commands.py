@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from lienthong.contracts.comparison_commands import diff, new
 from lienthong.contracts.loading import contract_problems, load_contract
 from lienthong.contracts.models import Contract
 from lienthong.errors import ContractError
@@ -46,6 +47,10 @@ def check(
         _print_contract(load_contract(file))
     if problems:
         raise typer.Exit(problems[0].exit_code)
+
+
+app.command()(diff)
+app.command()(new)
 
 
 def _report(file: Path, problems: list[ContractError]) -> dict[str, object]:
