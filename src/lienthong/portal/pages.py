@@ -43,7 +43,7 @@ class Pages:
         )
 
     def render(self, template: str, visit: Visit, context: Mapping[str, Any]) -> str:
-        def told(name: str, **facts: object) -> str:
+        def told(name: str, /, **facts: object) -> str:
             return text(visit.language, name, **facts)
 
         def told_or(name: str, otherwise: str) -> str:

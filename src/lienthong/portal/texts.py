@@ -22,7 +22,7 @@ def texts(language: str) -> dict[str, str]:
     return dict(_flat(tomllib.loads(content), ""))
 
 
-def text(language: str, name: str, **facts: object) -> str:
+def text(language: str, name: str, /, **facts: object) -> str:
     """One text. Raises KeyError for a name that no file has: a defect that tests find."""
     found = texts(language)[name]
     return found.format(**facts) if facts else found

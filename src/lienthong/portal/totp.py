@@ -48,7 +48,7 @@ def matching_step(secret: str, code: str, now: float) -> int | None:
 
 def provisioning_uri(secret: str, account: str, issuer: str = "Liên Thông") -> str:
     """What the QR code says (Google Authenticator's key URI format)."""
-    label = quote(f"{issuer}:{account}", safe="")
+    label = f"{quote(issuer, safe='')}:{quote(account, safe='')}"
     return f"otpauth://totp/{label}?secret={secret}&issuer={quote(issuer, safe='')}"
 
 

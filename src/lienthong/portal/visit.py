@@ -90,7 +90,7 @@ class Visit:
 
     # --- what is answered ---
 
-    def text(self, name: str, **facts: object) -> str:
+    def text(self, name: str, /, **facts: object) -> str:
         return text(self.language, name, **facts)
 
     def page(self, template: str, status: int = 200, **context: Any) -> Response:
