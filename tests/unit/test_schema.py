@@ -79,13 +79,17 @@ def test_the_comparison_sees_a_column_that_no_step_makes(empty: Engine) -> None:
     assert differences(empty) != []
 
 
-def test_no_room_makes_tables_by_itself() -> None:
+# Databases of their own, not a node's, and not yet released: nothing to migrate from so far.
+OWN_DATABASES = {"lienthong/catalogue/tables.py", "lienthong/portal/tables.py"}
+
+
+def test_no_room_makes_tables_of_a_node_by_itself() -> None:
     makers = [
         str(path.relative_to(SOURCE))
         for path in (SOURCE / "lienthong").rglob("*.py")
         if "create_all" in path.read_text(encoding="utf-8") and "demo" not in path.parts
     ]
-    assert makers == []
+    assert set(makers) == OWN_DATABASES
 
 
 def test_the_steps_form_one_line_and_are_named_by_their_numbers() -> None:
