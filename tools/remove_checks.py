@@ -4,162 +4,284 @@
     python -m tools.remove_checks --only ledger/     checks whose name begins so
     python -m tools.remove_checks --learn            find tests for checks that have none
 
-``tests/hostile/checks.json`` names for each check a test that fails without it. A check is
-removed in a copy of the package, which a process of its own then tests. Where the recorded test
-passes all the same, the check has survived: the run lists it and exits with 1.
+``tests/hostile/checks.json`` names for each check a test that fails without it. The tests run on
+a copy of the package in which every check has a switch. Each file of tests has a process of its
+own, forked from one that has imported everything; there a test runs again for each check that it
+has to miss. Tests that start nodes run as a whole file for each check, since a node that runs
+already keeps its checks. Where the recorded test passes all the same, the check has survived:
+the run lists it and exits with 1.
 
-``--learn`` first runs the tests on a copy that notes which test reaches which check, then tries
-the tests that reach each check, quickest first, and writes what it found.
+``--learn`` runs each test, notes which checks it reaches, and runs it again without each of those
+that no test has missed so far; what it finds is written.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from tools.checks import PACKAGE, ROOT, Check, all_checks, replaced
+from tools.checks import PACKAGE, ROOT, Check, all_checks
 
 RECORD = ROOT / "tests" / "hostile" / "checks.json"
-LONGEST_TEST_SECONDS = 300.0
-MOST_TRIED = 40  # tests of one check
-KINDS = ("unit", "spec", "property", "hostile", "federation", "fault")
-_NOTER = """
+LONGEST_SECONDS = 300.0  # of one test: it hangs, and so misses its check
+SLOW_SECONDS = 30.0  # a slower test is tried for no check that others may miss
+SPOILT = 77  # the exit code of a process in which a test fails from now on
+KINDS = ("unit", "spec", "property", "hostile")
+STARTS_NODES = ("tests/federation/", "tests/fault/")
+Kills = dict[str, str]  # check → test
+Given = TypeVar("Given")
+Found = TypeVar("Found")
+_SWITCH = '''
+"""Whether a check refuses; it is asked only where it would."""
 import os
-_seen = set()
-def hit(name):
-    test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
-    own = os.environ.get("REACH_PROCESS") == str(os.getpid())
-    line = f"{name}\\t{test if own else test.partition('::')[0]}\\n"
-    if line not in _seen:
-        _seen.add(line)
+def on(name):
+    if "REACH_FILE" in os.environ:
         with open(os.environ["REACH_FILE"], "a") as file:
-            file.write(line)
-"""
+            file.write(name + "\\n")
+    return name != os.environ.get("REMOVED_CHECK")
+'''
 
 
 class Copy:
-    """A copy of the package in which one check may be missing."""
+    """A copy of the package in which every check asks whether it is switched on."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.package = folder / "lienthong"
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(PACKAGE, self.package, ignore=ignored)
-        self.checks = all_checks(self.package)  # of the copy: the checkout may change meanwhile
-        self._original = {
-            file: (self.package / file).read_text(encoding="utf-8")
-            for file in {check.file for check in self.checks}
-        }
-
-    def without(self, check: Check) -> None:
-        """Write the check's file without it."""
-        self.put(check.file, replaced(self._original[check.file], check, "pass"))
-
-    def restore(self, check: Check) -> None:
-        self.put(check.file, self._original[check.file])
-
-    def noting(self, checks: Iterable[Check]) -> None:
-        """Let every check say that it was reached, before it refuses."""
-        (self.folder / "reach_noter.py").write_text(_NOTER, encoding="utf-8")
+        package = folder / "lienthong"
+        shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+        self.checks = all_checks(package)  # of the copy: the checkout may change meanwhile
+        (folder / "check_switch.py").write_text(_SWITCH, encoding="utf-8")
         by_file: dict[str, list[Check]] = defaultdict(list)
-        for check in checks:
+        for check in self.checks:
             by_file[check.file].append(check)
         for file, found in by_file.items():
-            lines = self._original[file].splitlines(keepends=True)
-            for check in found:
-                text = lines[check.line - 1]
-                note = f"__import__('reach_noter').hit({check.name!r}); "
-                lines[check.line - 1] = text[: check.column] + note + text[check.column :]
-            self.put(file, "".join(lines))
+            path = package / file
+            path.write_text(switched(path.read_text(encoding="utf-8"), found), encoding="utf-8")
+        assert [each.name for each in all_checks(package)] == [each.name for each in self.checks]
 
-    def put(self, file: str, text: str) -> None:
-        (self.package / file).write_text(text, encoding="utf-8")
-        # Bytecode is told apart by second and size: too coarse for changes as quick as these.
-        for stale in (self.package / file).parent.glob(f"__pycache__/{Path(file).stem}.*.pyc"):
-            stale.unlink()
+    def enter(self, files: list[str]) -> None:
+        """Import the copy and these files of tests, once for every process that is forked."""
+        import pytest
 
+        os.environ.update(PYTHONPATH=f"{self.folder}:{ROOT}", PYTHONHASHSEED="0")
+        sys.path.insert(0, str(self.folder))
+        sys.dont_write_bytecode = True
+        with _output_to(os.environ.get("TEST_OUTPUT", os.devnull)):
+            code = pytest.main(["--collect-only", "-q", "-p", "no:cacheprovider", *files])
+        if code:
+            raise SystemExit(f"the tests cannot be collected: pytest's exit code {int(code)}")
+        import lienthong
 
-def run_tests(copy: Copy, tests: list[str], **environment: str) -> bool:
-    """Run tests on the copy in a process of its own; return whether all passed."""
-    child = os.fork()
-    if child == 0:
-        os.setsid()
-        os.environ.update(environment, PYTHONPATH=str(copy.folder), PYTHONHASHSEED="0")
-        os.environ["REACH_PROCESS"] = str(os.getpid())
-        os._exit(_pytest(copy, tests))
-    deadline = time.monotonic() + LONGEST_TEST_SECONDS
-    while time.monotonic() < deadline:
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended:
-            return os.waitstatus_to_exitcode(status) == 0
-        time.sleep(0.02)
-    os.killpg(child, signal.SIGKILL)  # its own session: the nodes that it started end too
-    os.waitpid(child, 0)
-    return False
+        assert Path(lienthong.__file__).is_relative_to(self.folder), "the wrong package"
+        assert threading.active_count() == 1, "a process with threads cannot be forked"
 
 
-def _pytest(copy: Copy, tests: list[str]) -> int:
+def switched(text: str, checks: Iterable[Check]) -> str:
+    """``text`` with a switch before every check; every line keeps its number."""
+    lines = text.splitlines(keepends=True)
+    for check in checks:
+        line = lines[check.line - 1]
+        assert not line[: check.column].strip(), f"{check.name} does not begin its line"
+        switch = f"if __import__('check_switch').on({check.name!r}): "
+        lines[check.line - 1] = line[: check.column] + switch + line[check.column :]
+    return "".join(lines)
+
+
+class _output_to:  # noqa: N801 — read as a verb
+    """Both outputs into a file meanwhile."""
+
+    def __init__(self, path: str) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._own = (os.dup(1), os.dup(2))
+
+    def __enter__(self) -> None:
+        sys.stdout.flush()
+        os.dup2(self._file, 1)
+        os.dup2(self._file, 2)
+
+    def __exit__(self, *_: object) -> None:
+        sys.stdout.flush()
+        for number, own in enumerate(self._own, 1):
+            os.dup2(own, number)
+            os.close(own)
+        os.close(self._file)
+
+
+# --- in the process of one file of tests ---------------------------------------------------
+
+
+class Removing:
+    """A plugin of pytest: runs each test once as it is, and then without checks.
+
+    ``wanted`` names the checks that a test has to miss; None: those that it reaches. Lines of
+    ``notes`` say what was begun and what became of it, for the process that waits.
+    """
+
+    def __init__(self, notes: Path, wanted: dict[str, list[str]] | None, known: set[str]) -> None:
+        self._notes = notes
+        self._wanted = wanted
+        self._known = known  # checks that need no test any more
+
+    def pytest_runtest_protocol(self, item: Any, nextitem: Any) -> bool:
+        last = _last_class().from_parent(item.parent, name="last")
+        reached = self._notes.with_suffix(".reached")
+        reached.unlink(missing_ok=True)
+        os.environ["REACH_FILE"] = str(reached)
+        started = time.monotonic()
+        sound = self._passes(item, last)
+        del os.environ["REACH_FILE"]
+        slow = time.monotonic() - started > SLOW_SECONDS
+        found = reached.read_text("utf-8").split("\n") if reached.exists() else []
+        if self._wanted is None:
+            names = [] if slow else list(dict.fromkeys(filter(None, found)))
+        else:
+            names = self._wanted.get(item.nodeid, [])
+        for name in names if sound else ():
+            if name not in self._known:
+                self._without(name, item, last)
+        if not sound:
+            self._note("unsound", "-", item)
+        item.session._setupstate.teardown_exact(nextitem)
+        return True
+
+    def _without(self, name: str, item: Any, last: Any) -> None:
+        self._note("begun", name, item)
+        os.environ["REMOVED_CHECK"] = name
+        passed = self._passes(item, last)
+        del os.environ["REMOVED_CHECK"]
+        if passed:
+            return
+        self._known.add(name)
+        # What was left behind may be why it failed: then it fails with every check too.
+        if self._passes(item, last):
+            self._note("missed", name, item)
+        else:
+            self._note("spoilt", name, item)
+            os._exit(SPOILT)
+
+    def _passes(self, item: Any, following: Any) -> bool:
+        from _pytest.runner import runtestprotocol
+
+        reports = runtestprotocol(item, log=False, nextitem=following)
+        return all(report.passed for report in reports)
+
+    def _note(self, what: str, name: str, item: Any) -> None:
+        with self._notes.open("a", encoding="utf-8") as file:
+            file.write(f"{what}\t{name}\t{item.nodeid}\n")
+
+
+def _last_class() -> Any:
     import pytest
 
-    output = os.open(os.environ.get("TEST_OUTPUT", os.devnull), os.O_WRONLY | os.O_CREAT)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
-    sys.path.insert(0, str(copy.folder))
-    sys.dont_write_bytecode = True
-    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    class _Last(pytest.Item):
+        """What is said to follow: the test itself ends, and the fixtures of its file stay."""
+
+        def runtest(self) -> None:
+            raise NotImplementedError
+
+    return _Last
+
+
+def _pytest(tests: list[str], plugins: list[Any]) -> int:
+    import pytest
+
+    _output_to(os.environ.get("TEST_OUTPUT", os.devnull)).__enter__()
+    options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
     try:
-        return int(pytest.main([*options, *tests]))
+        return int(pytest.main([*options, *tests], plugins=plugins))
     except BaseException:
         return 99
 
 
-def preload() -> None:
-    """Import once what every test process needs; never the package itself."""
-    import cryptography.x509  # noqa: F401
-    import fastapi  # noqa: F401
-    import hypothesis.strategies  # noqa: F401
-    import pytest  # noqa: F401
-    import sqlalchemy.dialects.sqlite  # noqa: F401
-    import tuf.api.metadata  # noqa: F401
-    import typer  # noqa: F401
+def _forked(work: Callable[[], int], alive: Callable[[], float]) -> int | None:
+    """``work``'s exit code in a process of its own; None when it hung.
 
-    assert "lienthong" not in sys.modules, "a child would test the wrong package"
-
-
-# --- learning ------------------------------------------------------------------------------
-
-
-def reached(copy: Copy, checks: list[Check], files: list[str]) -> dict[str, list[str]]:
-    """Which tests reach each check; of tests with processes of their own the whole file."""
-    copy.noting(checks)
-    found: dict[str, dict[str, float]] = defaultdict(dict)
-    for file in files:
-        notes = copy.folder / "notes"
-        notes.unlink(missing_ok=True)
-        started = time.monotonic()
-        _run_whole(copy, file, notes)
-        seconds = time.monotonic() - started
-        print(f"{seconds:6.1f} s  {file}", flush=True)
-        lines = notes.read_text(encoding="utf-8").splitlines() if notes.exists() else []
-        for name, _, test in (line.partition("\t") for line in lines):
-            found[name].setdefault(test or file, seconds)
-    for check in checks:
-        copy.restore(check)
-    return {name: sorted(tests, key=tests.__getitem__) for name, tests in found.items()}
+    ``alive`` tells when it last did something, in seconds of the monotonic clock.
+    """
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        os._exit(work())
+    while time.monotonic() - alive() < LONGEST_SECONDS:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.02)
+    os.killpg(child, signal.SIGKILL)  # its own session: the nodes that it started end too
+    os.waitpid(child, 0)
+    return None
 
 
-def _run_whole(copy: Copy, file: str, notes: Path) -> None:
-    run_tests(copy, ["--maxfail=1000", file], REACH_FILE=str(notes))
+def run_file(
+    file: str, wanted: dict[str, list[str]] | None, known: set[str], folder: Path
+) -> tuple[str, Kills, list[str]]:
+    """Run a file's tests without checks; return which tests missed which, and unsound tests."""
+    tests = [file] if wanted is None else sorted(wanted)
+    kills: Kills = {}
+    tried = set(known)
+    while True:
+        code, lines = _run_removing(tests, wanted, tried, folder)
+        kills |= {name: test for what, name, test in lines if what == "missed"}
+        unsound = [test for what, _, test in lines if what == "unsound"]
+        tried |= kills.keys()
+        if code not in (None, SPOILT) or not lines or lines[-1][1] in tried:
+            return file, kills, unsound
+        _, name, test = lines[-1]
+        tried.add(name)
+        # Without this check the test never ends, or leaves a process behind that fails: then
+        # one that has done nothing else decides.
+        if code is None or _run_removing([test], {test: [name]}, set(), folder)[1][-1:] != [
+            ["begun", name, test]
+        ]:
+            kills[name] = test
+
+
+def _run_removing(
+    tests: list[str], wanted: dict[str, list[str]] | None, known: set[str], folder: Path
+) -> tuple[int | None, list[list[str]]]:
+    notes = folder / f"notes-{os.getpid()}"
+    notes.write_text("")
+    plugin = Removing(notes, wanted, known)
+    code = _forked(lambda: _pytest(tests, [plugin]), lambda: _changed(notes))
+    return code, [line.split("\t") for line in notes.read_text("utf-8").splitlines()]
+
+
+_BEGAN = time.monotonic() - time.time()
+
+
+def _changed(notes: Path) -> float:
+    """When something was noted last, by the monotonic clock."""
+    return notes.stat().st_mtime + _BEGAN
+
+
+def run_whole(file: str, check: str) -> bool:
+    """Whether a file whose tests start nodes fails without the check."""
+    started = time.monotonic()
+
+    def work() -> int:
+        os.environ["REMOVED_CHECK"] = check
+        return _pytest(["-x", file], [])
+
+    return _forked(work, lambda: started) != 0
+
+
+def in_processes(work: Callable[[Given], Found], of: list[Given], jobs: int) -> Iterator[Found]:
+    """``work`` on each, ``jobs`` at once, as they are done."""
+    with multiprocessing.get_context("fork").Pool(jobs, maxtasksperchild=1) as pool:
+        yield from pool.imap_unordered(work, of)
 
 
 def test_files(kinds: Iterable[str]) -> Iterator[str]:
@@ -168,17 +290,6 @@ def test_files(kinds: Iterable[str]) -> Iterator[str]:
         for path in sorted((ROOT / "tests").glob(pattern)):
             if path.name != "test_removed_checks.py":  # it would run this run
                 yield path.relative_to(ROOT).as_posix()
-
-
-def learn(copy: Copy, check: Check, tests: list[str], sound: dict[str, bool]) -> str | None:
-    """The quickest test found that fails without the check, and passes with it."""
-    for test in tests[:MOST_TRIED]:
-        copy.without(check)
-        failed = not run_tests(copy, [test])
-        copy.restore(check)
-        if failed and sound.setdefault(test, run_tests(copy, [test])):
-            return test
-    return None
 
 
 # --- the run -------------------------------------------------------------------------------
@@ -198,20 +309,31 @@ def write_record(record: dict[str, Any]) -> None:
     RECORD.write_text(text + "\n", encoding="utf-8")
 
 
-def survivors(copy: Copy, checks: list[Check], tests: dict[str, str]) -> list[str]:
-    """The checks without which their recorded test passes, or that have none."""
-    found = []
-    known = {tests[check.name] for check in checks if check.name in tests}
-    if not run_tests(copy, sorted(known)):
-        raise SystemExit("the recorded tests do not pass with every check in place")
-    for check in checks:
-        test = tests.get(check.name)
-        copy.without(check)
-        if test is None or run_tests(copy, [test]):
-            found.append(check.name)
-            print(f"SURVIVED {check.name}  {test or 'no test recorded'}", flush=True)
-        copy.restore(check)
-    return found
+def judge(tests: Kills, folder: Path, jobs: int) -> Kills:
+    """Of these checks and tests those where the test fails without the check."""
+    by_file: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for name, test in tests.items():
+        by_file[test.partition("::")[0]][test].append(name)
+    files = [file for file in sorted(by_file) if not file.startswith(STARTS_NODES)]
+    work = partial(_judge_file, by_file={f: dict(by_file[f]) for f in files}, folder=folder)
+    kills: Kills = {}
+    for file, found, unsound in in_processes(work, files, jobs):
+        kills |= found
+        print(f"{len(found):4} missed by {file}", flush=True)
+        for test in unsound:
+            print(f"FAILS with every check in place: {test}")
+    for name, test in tests.items():
+        if test.startswith(STARTS_NODES) and run_whole(test, name):
+            kills[name] = test
+    return kills
+
+
+def _judge_file(file: str, by_file: dict[str, Any], folder: Path) -> tuple[str, Kills, list[str]]:
+    return run_file(file, by_file[file], set(), folder)
+
+
+def _learn_file(file: str, folder: Path, known: set[str]) -> tuple[str, Kills, list[str]]:
+    return run_file(file, None, known, folder)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -219,38 +341,46 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", default="", help="checks whose name begins so")
     parser.add_argument("--learn", action="store_true", help="find tests where none is recorded")
+    parser.add_argument("--jobs", type=int, default=2, help="processes at once")
     help_ = "folders or files below tests/ to learn from"
     parser.add_argument("--kinds", default=",".join(KINDS), help=help_)
     options = parser.parse_args(arguments)
-    preload()
     record = read_record()
     with tempfile.TemporaryDirectory() as folder:
         copy = Copy(Path(folder))
         wanted = [check for check in copy.checks if check.name.startswith(options.only)]
-        checks = [check for check in wanted if check.name not in record["kept"]]
+        names = [check.name for check in wanted if check.name not in record["kept"]]
         if options.learn:
-            return _learn_all(copy, checks, record, options.kinds.split(","))
-        lost = survivors(copy, checks, record["tests"])
+            return _learn(copy, names, record, options)
+        tests = {name: record["tests"][name] for name in names if name in record["tests"]}
+        copy.enter(sorted({test.partition("::")[0] for test in tests.values()}))
+        missed = judge(tests, copy.folder, options.jobs)
+    lost = [name for name in names if name not in missed]
+    for name in lost:
+        print(f"SURVIVED {name}  {tests.get(name, 'no test recorded')}")
     kept = len(record["kept"])
-    print(f"checks removed: {len(checks)}, survivors: {len(lost)}, kept without a test: {kept}")
+    print(f"checks removed: {len(names)}, survivors: {len(lost)}, kept without a test: {kept}")
     return 1 if lost else 0
 
 
-def _learn_all(copy: Copy, checks: list[Check], record: dict[str, Any], kinds: list[str]) -> int:
-    missing = [check for check in checks if check.name not in record["tests"]]
-    if not missing:
+def _learn(copy: Copy, names: list[str], record: dict[str, Any], options: Any) -> int:
+    known: Kills = record["tests"]
+    lost = {name for name in names if name not in known}
+    if not lost:
         return 0
-    found = reached(copy, missing, list(test_files(kinds)))
-    lost, sound = [], dict[str, bool]()
-    for check in missing:
-        test = learn(copy, check, found.get(check.name, []), sound)
-        if test is None:
-            lost.append(check.name)
-            print(f"SURVIVED {check.name}  ({len(found.get(check.name, []))} tests)", flush=True)
-        else:
-            record["tests"][check.name] = test
-            write_record(record)
-    print(f"checks learned: {len(missing) - len(lost)}, survivors: {len(lost)}")
+    files = list(test_files(options.kinds.split(",")))
+    copy.enter(files)
+    others = {check.name for check in copy.checks} - lost
+    work = partial(_learn_file, folder=copy.folder, known=others)
+    for file, found, _ in in_processes(work, files, options.jobs):
+        print(f"{len(found):4} missed by {file}", flush=True)
+        for name, test in found.items():
+            known.setdefault(name, test)
+        lost -= found.keys()
+        write_record(record)
+    for name in sorted(lost):
+        print(f"SURVIVED {name}")
+    print(f"checks learned: {len(names) - len(lost)}, survivors: {len(lost)}")
     return 1 if lost else 0
 
 

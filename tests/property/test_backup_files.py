@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import struct
 import zlib
-from io import BytesIO
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nacl import pwhash
 
 from lienthong.errors import (
     BackupCut,
@@ -20,61 +18,12 @@ from lienthong.errors import (
     NotABackup,
     PassphraseWanted,
 )
-from lienthong.node.backup_file import MAGIC, BackupReader, BackupWriter, writing_backup
-from lienthong.node.backup_manifest import Manifest, check_mac, signed
+from lienthong.node.backup_file import MAGIC, writing_backup
+from tests.fixtures.backup_files import CHEAP, MEMBERS, PASSPHRASE, frames, read, written
 
-PASSPHRASE = "một cụm đủ dài"
-INDEX_KEY = bytes(range(32))
-MEMBERS = {
-    "database/node.db": b"SQLite format 3" + bytes(5000),
-    "state/identity.json": b'{"node": "VN/GOV/G01/n1"}',
-    "state/bodies/ab/cd": bytes(range(256)) * 20,
-    "state/empty": b"",
-}
-CHEAP = (pwhash.argon2id.OPSLIMIT_MIN, pwhash.argon2id.MEMLIMIT_MIN)
 REFUSALS = (NotABackup, BackupCut, BackupDamaged, BackupLocked, BackupForged)
-
-
-def written(passphrase: str | None, members: dict[str, bytes] = MEMBERS) -> bytes:
-    file = BytesIO()
-    writer = BackupWriter(file, passphrase, CHEAP)
-    for name, content in members.items():
-        writer.add(name, [content[:100], content[100:]])
-    manifest = Manifest(
-        node="VN/GOV/G01/n1",
-        program="0.1.0",
-        made="2026-06-01T08:00:00.000Z",
-        made_ms=1,
-        database="sqlite",
-        schema="0001",
-        keys=passphrase is not None,
-        tables=(),
-        members=tuple(writer.members),
-    )
-    writer.finish(signed(manifest, INDEX_KEY))
-    return file.getvalue()
-
-
-def read(path: Path, passphrase: str | None, key: bytes = INDEX_KEY) -> dict[str, bytes]:
-    reader = BackupReader(path, passphrase)
-    found = {name: b"".join(chunks) for name, chunks in reader.members()}
-    assert reader.manifest is not None
-    check_mac(reader.manifest, key)
-    return found
-
-
 PLAIN, SEALED = written(None), written(PASSPHRASE)
 WHICH = {None: PLAIN, PASSPHRASE: SEALED}
-
-
-def frames(content: bytes) -> list[bytes]:
-    """The file's beginning, and each frame with its length."""
-    pieces, at = [], len(MAGIC)
-    while at < len(content):
-        end = at + 4 + struct.unpack(">I", content[at : at + 4])[0]
-        pieces.append(content[at:end])
-        at = end
-    return [MAGIC + pieces[0], *pieces[1:]]
 
 
 @pytest.fixture(scope="module")
