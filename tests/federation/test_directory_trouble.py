@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -97,6 +98,25 @@ def test_nodes_run_on_without_the_directory_also_after_a_restart(federation: Fed
 
 def public(federation: Federation) -> Path:
     return federation.directory / "public"
+
+
+def test_a_node_starts_from_its_copy_while_the_directory_is_silent(federation: Federation) -> None:
+    node = federation.nodes[0]
+    federation.stop_directory()
+    try:
+        node.stop()
+        with socket.create_server(("127.0.0.1", federation.directory_port)) as silent:
+            node.run()
+            asked, _ = silent.accept()
+            with asked:
+                assert asked.recv(65_536).startswith(b"GET ")
+                node.wait()
+                assert ask(node).status == 200
+                asked.setblocking(False)
+                with pytest.raises(BlockingIOError):  # it has not given up: it waits for us still
+                    asked.recv(1)
+    finally:
+        federation.serve_directory()
 
 
 def test_an_older_directory_is_not_taken(federation: Federation, tmp_path: Path) -> None:

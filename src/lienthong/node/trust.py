@@ -29,6 +29,8 @@ from lienthong.node.state import StateFolder
 from lienthong.transport.tls import client_context, server_context
 
 APPROVAL_POLL_SECONDS = 2.0
+# A start does not wait longer for a directory that is silent when the copy on disk still counts.
+START_PATIENCE_SECONDS = 2.0
 
 logger = logging.getLogger("lienthong.node.trust")
 
@@ -59,13 +61,23 @@ class Trust:
         self._certificate = ""
         self.last_error: LienthongError | None = None
         self.ask_peers: Callable[[], list[Fetch]] = list  # where else a newer version may be
+        self._refreshing: asyncio.Task[bool] | None = None  # until somebody has its result
 
     @property
     def view(self) -> DirectoryView:
         return self.mirror.view
 
     async def refresh(self) -> bool:
-        """Look for a newer directory; True when there was one. Never raises: see ``last_error``."""
+        """Look for a newer directory; True when there was one. Never raises: see ``last_error``.
+
+        A look that goes on already is waited for: its result is for the next who asks.
+        """
+        looking = self._refreshing = self._refreshing or asyncio.create_task(self._look())
+        newer = await asyncio.shield(looking)
+        self._refreshing = None
+        return newer
+
+    async def _look(self) -> bool:
         try:
             newer = await asyncio.to_thread(self._refresh)
             self.last_error = None
@@ -93,7 +105,9 @@ class Trust:
         """Wait until the directory names this node with a certificate for its key."""
         told = False
         while True:
-            await self.refresh()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(START_PATIENCE_SECONDS):
+                    await self.refresh()
             try:
                 self.take_certificate()
                 return
