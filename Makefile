@@ -48,7 +48,7 @@ test-faults: setup ## Kill, cut, fill and move everything under load: at least 5
 	FAULTS=full $(BIN)/python -m pytest -v tests/fault/test_survives_kills.py tests/fault/full
 
 test-browser: setup ## The browser tests over 10,000 messages; screenshots in artifacts/browser
-	@sh tools/test_machine.sh || test $$? -eq 3
+	@sh tools/test_machine.sh chromium || test $$? -eq 3
 	BROWSER_MESSAGES=10000 $(BIN)/python -m pytest -v tests/browser
 
 test-hostile: setup ## 10,000 hostile inputs for each reader, then each check removed (an hour or two)
