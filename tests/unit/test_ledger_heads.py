@@ -6,6 +6,7 @@ import base64
 from datetime import UTC, datetime, timedelta, timezone
 from hashlib import sha256
 
+import msgspec
 import pytest
 
 from lienthong.errors import HeadMalformed, SignatureInvalid
@@ -82,6 +83,13 @@ def test_signatures_of_witnesses_may_follow() -> None:
 def test_refuses_a_head_that_another_key_signed() -> None:
     with pytest.raises(SignatureInvalid):
         verify_head(NOTE, HEAD, PrivateKey.generate().public)
+
+
+def test_refuses_a_head_that_names_another_key_than_signed_it() -> None:
+    named = msgspec.structs.replace(HEAD, key_id=PrivateKey.generate().public.key_id)
+    note = sign_head(named, KEY)
+    with pytest.raises(SignatureInvalid, match="names another key"):
+        verify_head(note, named, KEY.public)
 
 
 def test_refuses_a_signature_that_is_not_by_the_head_s_own_tree() -> None:
