@@ -158,7 +158,7 @@ def test_each_change_is_found_and_told_in_both_languages(code: str) -> None:
     assert change.breaking == (change_texts()[code]["level"] == "major")
 
 
-@pytest.mark.parametrize("code", set(CASES) - {"key.changed", "field.type_changed"})
+@pytest.mark.parametrize("code", sorted(CASES.keys() - {"key.changed", "field.type_narrowed"}))
 def test_a_change_is_not_told_as_several(code: str) -> None:
     assert [change.code for change in differ(CASES[code]).changes] == [code]
 
@@ -216,7 +216,8 @@ def test_versions_are_ordered_as_semantic_versioning_has_it() -> None:
         "2.0.0",
     ]
     versions = list(map(Version.parse, texts))
-    assert versions == sorted(versions[::-1])
+    backwards = list(reversed(versions))
+    assert versions == sorted(backwards)
     assert Version.parse("1.2.3").raised(Level.NONE) == Version.parse("v1.2.3")
 
 

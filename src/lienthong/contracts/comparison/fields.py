@@ -167,7 +167,7 @@ def _use_changes(old: Field, new: Field) -> Iterator[Change]:
         yield Change(code, old.name, old.compare.value, new.compare.value)
     if old.subject != new.subject:
         yield Change(f"field.subject_{'added' if new.subject else 'removed'}", old.name)
-    if (old.column, old.date_format) != (new.column, new.date_format):
+    if (old.column, _written(old)) != (new.column, _written(new)):
         yield Change("field.source_changed", old.name, old.column, new.column)
     if old.details.physical_type != new.details.physical_type:
         kinds = old.details.physical_type, new.details.physical_type
@@ -176,6 +176,10 @@ def _use_changes(old: Field, new: Field) -> Iterator[Change]:
         yield Change("field.deprecated", old.name)
     if old.details.semantic != new.details.semantic:
         yield Change("field.meaning_changed", old.name, old.details.semantic, new.details.semantic)
+
+
+def _written(field: Field) -> str | None:
+    return field.date_format if field.type is FieldType.DATE else None
 
 
 def _word_changes(old: Field, new: Field) -> Iterator[Change]:

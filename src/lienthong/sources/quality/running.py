@@ -238,8 +238,10 @@ class _Run:
             quoted = self._session.quoted(column)
             places |= dict.fromkeys(("property", "column", "field"), quoted)
         rows = self._session.rows_of_text(safe_query(check.query, self._session.dialect, places))
-        value = rows[0][0] if len(rows) == 1 and len(rows[0]) == 1 else None
-        return float(value) if isinstance(value, Decimal) else value
+        value: Any = rows[0][0] if len(rows) == 1 and len(rows[0]) == 1 else None
+        # CSV files hold text only, and so do sums of some databases.
+        is_number = isinstance(value, Decimal | str) and not isinstance(check.bound, str)
+        return float(value) if is_number else value
 
     # --- judging ---------------------------------------------------------------------
 

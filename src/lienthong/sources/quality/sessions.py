@@ -17,6 +17,7 @@ import sqlalchemy
 from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.exc import NoSuchTableError, SQLAlchemyError
 from sqlalchemy.sql import quoted_name as exact_name
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from lienthong.errors import FileUnreadable, SourceQueryFailed, SourceTimeout, TableMissing
 from lienthong.sources.engines import Deadline, make_engine, source_error
@@ -213,6 +214,16 @@ _DUCKDB_LONG = ("HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUG
 _MAIN = "records"
 
 
+class _DuckdbCompiler(SQLCompiler):
+    """Standard SQL, and the cast that gives NULL for a text that is no number."""
+
+    def visit_try_cast(self, cast: Any, **options: Any) -> str:
+        """TRY_CAST of DuckDB."""
+        return (
+            f"TRY_CAST({self.process(cast.clause, **options)} AS {self.process(cast.typeclause)})"
+        )
+
+
 class FileSession:
     """One file, and the files beside it that relationships lead to. For one thread."""
 
@@ -227,6 +238,7 @@ class FileSession:
         self.name = f"{kind} ({path.name})"
         self.queries = 0
         self._compiler: Any = DefaultDialect(paramstyle="qmark")
+        self._compiler.statement_compiler = _DuckdbCompiler
         beside = {name: path.with_name(name + path.suffix) for name in others}
         self._others = {name: place for name, place in beside.items() if place.is_file()}
         try:
