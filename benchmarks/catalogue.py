@@ -43,7 +43,7 @@ from lienthong.ledger.database import connect_database
 COMMON_WORDS = 40
 PAGE = 20
 SEED = 2026
-PEER_QUERIES = 400  # theirs takes seconds a query at 1,000,000 entries; a sample tells enough
+PEER_QUERIES = 400  # theirs scans all matches of a query: a sample tells enough
 
 
 class Asked(NamedTuple):

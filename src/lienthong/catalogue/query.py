@@ -95,7 +95,7 @@ def take_apart(query: Query) -> Wanted:
             phrases.append(folded)
         else:
             found += words(phrase)
-    last = found.pop() if found and plain_end and open_end else None
     if len(found) + len(beginnings) + sum(map(len, phrases)) + len(names) > MOST_WORDS:
         raise QueryInvalid(reason=f"over {MOST_WORDS} words")
+    last = found.pop() if found and plain_end and open_end else None
     return Wanted(tuple(found), tuple(beginnings), last, tuple(phrases), tuple(filter(None, names)))
