@@ -11,6 +11,7 @@ import http.client
 import json
 import os
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from lienthong.errors import NodeNotRunning, NodeReported, NodeWaiting
 from lienthong.node.state import StateFolder
 
 TIMEOUT_SECONDS = 120.0
+STARTING_SECONDS = 10.0
 LONGEST_SOCKET_PATH = 107  # bytes, sockaddr_un on Linux
 
 
@@ -49,7 +51,7 @@ def call(state: Path, method: str, path: str, body: Any = None) -> Any:
     """
     folder = StateFolder(state)
     folder.read_identity()
-    connection = _UnixConnection(folder.admin_socket)
+    connection = _connected(folder)
     content = None if body is None else json.dumps(body).encode()
     headers = {} if content is None else {"content-type": "application/json"}
     try:
@@ -69,6 +71,26 @@ def call(state: Path, method: str, path: str, body: Any = None) -> Any:
     if response.status >= 400:
         raise NodeReported(**(value if isinstance(value, dict) else {}))
     return value
+
+
+def _connected(folder: StateFolder) -> _UnixConnection:
+    """A node that starts answers its clients before it takes commands: wait for it a while.
+
+    Raises NodeWaiting, NodeNotRunning.
+    """
+    deadline = time.monotonic() + STARTING_SECONDS
+    while True:
+        connection = _UnixConnection(folder.admin_socket)
+        try:
+            connection.connect()
+            return connection
+        except OSError as error:
+            connection.close()
+            if not _runs(folder):
+                raise NodeNotRunning(path=folder.folder) from error
+            if time.monotonic() > deadline:
+                raise NodeWaiting(path=folder.folder) from error
+        time.sleep(0.1)
 
 
 def _runs(folder: StateFolder) -> bool:
