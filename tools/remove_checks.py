@@ -303,8 +303,9 @@ def read_record() -> dict[str, Any]:
 
 def write_record(record: dict[str, Any]) -> None:
     names = {check.name for check in all_checks()}
-    for part in record:  # checks that are no longer in the code
-        record[part] = {name: value for name, value in record[part].items() if name in names}
+    for part in record.values():
+        for name in part.keys() - names:  # checks that are no longer in the code
+            del part[name]
     text = json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False)
     RECORD.write_text(text + "\n", encoding="utf-8")
 
