@@ -21,7 +21,7 @@ from tests.fixtures.federation import Answer, Federation, TestNode, run
 from tests.fixtures.recording_service import RecordingService
 from tests.fixtures.time_authority import RunningAuthority
 
-WITHIN_SECONDS = 20.0
+WITHIN_SECONDS = 90.0  # a busy machine takes its time
 
 
 @pytest.fixture(scope="module")
