@@ -121,6 +121,19 @@ class LienthongError(Exception):
         """Say what to do about it, in ``vi`` or ``en``."""
         return self._text("remedy_en" if language == "en" else "remedy_vi", language)
 
+    def problem(self) -> dict[str, Any]:
+        """The object of RFC 9457 that tells a program of it, in both languages."""
+        return {
+            "type": f"urn:lienthong:error:{self.code}",
+            "title": self.code,
+            "status": self.status,
+            "code": self.code,
+            "detail": self.message("vi"),
+            "detail_en": self.message("en"),
+            "remedy": self.remedy("vi"),
+            "remedy_en": self.remedy("en"),
+        }
+
     def __str__(self) -> str:
         return f"{self.code}: {self.message('en')}"
 

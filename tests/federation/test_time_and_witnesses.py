@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from lienthong.ledger.database import connect_database
+from lienthong.ledger.timestamps import stamp_query
 from lienthong.node.admin_client import call
 from lienthong.node.doctor import storage
 from lienthong.node.doctor.context import Context
@@ -182,14 +183,9 @@ def test_an_authority_that_answers_wrongly_counts_as_away(
     federation: Federation, authority: RunningAuthority, fault: str
 ) -> None:
     consumer = federation.nodes[0]
-    kept: list[bytes] = []
-
-    def first_query(query: bytes) -> bytes:
-        kept.append(query)
-        return kept[0]
-
+    old = stamp_query("another note").request
     if fault == "another nonce":
-        authority.ask = first_query  # answers an old question again and again
+        authority.ask = lambda query: old  # stamps what nobody asked for just now
     elif fault == "cannot be read":
         authority.change = lambda answer: answer[: len(answer) // 2]
     else:

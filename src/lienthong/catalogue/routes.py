@@ -87,23 +87,9 @@ def telling(handler: Handler) -> Handler:
         try:
             return await handler(request)
         except LienthongError as error:
-            return _json(problem(error), error.status, "application/problem+json")
+            return _json(error.problem(), error.status, "application/problem+json")
 
     return answer
-
-
-def problem(error: LienthongError) -> dict[str, Any]:
-    """The RFC 9457 object of an error."""
-    return {
-        "type": f"urn:lienthong:error:{error.code}",
-        "title": error.code,
-        "status": error.status,
-        "code": error.code,
-        "detail": error.message("vi"),
-        "detail_en": error.message("en"),
-        "remedy": error.remedy("vi"),
-        "remedy_en": error.remedy("en"),
-    }
 
 
 async def _body(request: Request) -> bytes:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from lxml import etree
 
+from lienthong.contracts.untrusted_xml import PARSING
 from lienthong.errors import WsdlInvalid
 
 WSDL = "http://schemas.xmlsoap.org/wsdl/"
@@ -82,14 +83,7 @@ def _parsed(text: str) -> etree._Element:
     content = text.encode()
     if len(content) > LARGEST_WSDL_BYTES:
         raise WsdlInvalid(reason=f"over {LARGEST_WSDL_BYTES} bytes")
-    parser = etree.XMLParser(
-        encoding="utf-8",
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        dtd_validation=False,
-        huge_tree=False,
-    )
+    parser = etree.XMLParser(encoding="utf-8", **PARSING)
     try:
         root = etree.fromstring(content, parser)
     except (etree.LxmlError, ValueError) as error:

@@ -46,7 +46,7 @@ def backup(
     Back a node up into one file, also while it runs; with its keys the file is encrypted.
 
     Ví dụ · Example: lienthong backup STATE --output g01.backup
-    --passphrase-file /root/g01.passphrase
+    --passphrase-file /etc/lienthong/g01.passphrase
     """
     from lienthong.node.backup import back_up
     from lienthong.node.state import StateFolder
@@ -88,7 +88,7 @@ def restore(
     Bring a node back: everything is checked first, nothing overwritten, nothing left half-done.
 
     Ví dụ · Example: lienthong restore g01.backup /var/lib/lienthong/g01
-    --passphrase-file /root/g01.passphrase
+    --passphrase-file /etc/lienthong/g01.passphrase
     """
     from lienthong.node.backup_file import is_sealed
     from lienthong.node.restore import restore as bring_back

@@ -44,18 +44,8 @@ _PROBLEM: dict[str, Any] = {
 
 
 def problem(error: LienthongError) -> dict[str, Any]:
-    """The RFC 9457 object of an error."""
-    return {
-        "type": f"urn:lienthong:error:{error.code}",
-        "title": error.code,
-        "status": error.status,
-        "code": error.code,
-        "detail": error.message("vi"),
-        "detail_en": error.message("en"),
-        "remedy": error.remedy("vi"),
-        "remedy_en": error.remedy("en"),
-        "exit_code": error.exit_code,
-    }
+    """The RFC 9457 object of an error, with the exit code of a command that meets it."""
+    return {**error.problem(), "exit_code": error.exit_code}
 
 
 def management_app(node: Node) -> FastAPI:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from lxml import etree
 
+from lienthong.contracts.untrusted_xml import PARSING
 from lienthong.errors import (
     LienthongError,
     NotAnEnvelope,
@@ -68,15 +69,7 @@ def read_envelope(part: SoapPart) -> Envelope:
     """Read it whole. Raises leaves of SoapError; nothing else, whatever it is given."""
     encoding = encoding_of(part.content, part.type.parameters.get("charset"))
     reader = _Reader(Envelope(encoding))
-    parser = etree.XMLParser(
-        target=reader,
-        encoding=encoding,
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        dtd_validation=False,
-        huge_tree=False,
-    )
+    parser = etree.XMLParser(target=reader, encoding=encoding, **PARSING)
     try:
         for start in range(0, len(part.content), _PIECE):
             parser.feed(part.content[start : start + _PIECE])
