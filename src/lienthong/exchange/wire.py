@@ -76,7 +76,7 @@ def message_headers(message: bytes, proof: bytes) -> Headers:
 def _in_ascii(json: bytes) -> str:
     """The same JSON value in printable ASCII; nearly all messages are so as they are."""
     text = json.decode()
-    if text.isascii() and text.isprintable():
+    if text.isascii() and "\x7f" not in text:  # JSON as we write it escapes all below a space
         return text
     return _BEYOND_ASCII.sub(_escape, text)
 

@@ -31,6 +31,7 @@ import msgspec
 from lienthong.errors import LedgerCorrupt, LedgerUnavailable, RequestRegistered, TokenError
 from lienthong.identity.keys import SigningKey
 from lienthong.ledger.clock import EPOCH_START, Clock
+from lienthong.ledger.gathering import ENOUGH, Gathering
 from lienthong.ledger.heads import Head, parse_head, sign_head
 from lienthong.ledger.merkle import Frontier, build_levels, leaf_hash
 from lienthong.ledger.records import (
@@ -127,11 +128,11 @@ class Committer:
         self._pending: list[_Waiting] = []
         self._queue: SimpleQueue[_Prepared | _Unsigned | list[_Waiting] | None] = SimpleQueue()
         self._busy = False
-        self._flush_scheduled = False
         self._turns_until = 0.0
         self._idle: asyncio.Future[None] | None = None
         self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._gathering: Gathering | None = None
         self._thread = threading.Thread(target=self._write_groups, name="ledger", daemon=True)
         self.last_error: BaseException | None = None
         self.groups_committed = 0
@@ -172,6 +173,7 @@ class Committer:
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        self._gathering = Gathering(loop, lambda: len(self._pending), self._flush)
         self._thread.start()
 
     def record(
@@ -183,15 +185,14 @@ class Committer:
         node are to know of. The future fails with LedgerUnavailable when nothing was written,
         with RequestRegistered when another gateway has received this request.
         """
-        assert self._loop is not None, "start() comes first"
+        assert self._loop is not None and self._gathering is not None, "start() comes first"
         future: asyncio.Future[Committed] = self._loop.create_future()
         if self._closed:
             future.set_exception(LedgerUnavailable())
             return future
         self._pending.append(_Waiting(entry, body, future, request_id))
-        if not self._busy and not self._flush_scheduled:
-            self._flush_scheduled = True
-            self._loop.call_soon(self._flush)
+        if not self._busy:
+            self._gathering.begin()
         return future
 
     async def close(self) -> None:
@@ -205,7 +206,6 @@ class Committer:
             await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
 
     def _flush(self) -> None:
-        self._flush_scheduled = False
         if self._pending and not self._busy:
             self._busy = True
             batch = self._pending[:LARGEST_GROUP]
@@ -225,7 +225,10 @@ class Committer:
         if written.met_another:
             self._turns_until = time.monotonic() + TURNS_SECONDS
         self._busy = False
-        self._flush()  # before the callers run, so that the writer works while they do
+        if self._idle is not None or len(self._pending) >= ENOUGH:
+            self._flush()  # before the callers run, so that the writer works while they do
+        elif self._pending and self._gathering is not None:
+            self._gathering.begin()
         if prepared is not None:
             place = prepared.step.group.place
             for index, waiting in enumerate(prepared.batch):
