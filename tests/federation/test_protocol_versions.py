@@ -74,13 +74,13 @@ def test_under_load_each_pair_speaks_its_highest_version_and_an_upgrade_raises_i
     assert version_spoken(consumer, older, release) == 1
     assert version_spoken(consumer, newer, release) == 2
     older.stop()
-    keeper = SocketKeeper(older)
-    keeper.start_as({})
-    with load_on(consumer, older) as first, load_on(consumer, newer) as second:
-        assert eventually(lambda: min(first.calls, second.calls) > CALLS_PER_SECOND, 60)
-        keeper.restart(release.environment)
-        answered = first.calls
-        assert eventually(lambda: first.calls > answered + CALLS_PER_SECOND, 60)
+    with SocketKeeper(older) as keeper:
+        keeper.start_as({})
+        with load_on(consumer, older) as first, load_on(consumer, newer) as second:
+            assert eventually(lambda: min(first.calls, second.calls) > CALLS_PER_SECOND, 60)
+            keeper.restart(release.environment)
+            answered = first.calls
+            assert eventually(lambda: first.calls > answered + CALLS_PER_SECOND, 60)
     assert first.failures == []
     assert second.failures == []
     consumer.stop()
@@ -90,7 +90,6 @@ def test_under_load_each_pair_speaks_its_highest_version_and_an_upgrade_raises_i
     for node in federation.nodes:
         checked = json.loads(release.run("ledger", "verify", str(node.state), "--json"))
         assert checked["good"], checked["problems"]
-    keeper.close()
 
 
 def test_a_node_says_what_it_speaks_and_looks_at_nothing_else(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +62,11 @@ def test_both_nodes_are_upgraded_and_rolled_back_under_load_without_a_failed_cal
     federation: Federation, release: NextRelease
 ) -> None:
     consumer, provider = federation.nodes
-    keepers = [SocketKeeperOf(node) for node in (consumer, provider)]
     path = f"/r1/{provider.service_id('dem')}/echo"
     load = SteadyLoad(consumer.client_port, path, consumer.client_id, CALLS_PER_SECOND)
-    with load:
+    with ExitStack() as kept:
+        keepers = [kept.enter_context(SocketKeeperOf(node)) for node in (consumer, provider)]
+        kept.enter_context(load)
         assert eventually(lambda: load.calls > CALLS_PER_SECOND, WITHIN_SECONDS)
         for keeper in keepers:
             keeper.restart(release.environment)
@@ -88,8 +90,6 @@ def test_both_nodes_are_upgraded_and_rolled_back_under_load_without_a_failed_cal
         assert json.loads(node.command("ledger", "verify", "--json"))["good"]
         assert status(node)["gaps"] == []
         assert status(node)["forks"] == []
-    for keeper in keepers:
-        keeper.close()
 
 
 def test_an_older_release_refuses_the_database_of_a_newer_one_until_it_is_taken_back(
@@ -122,15 +122,14 @@ class SocketKeeperOf(SocketKeeper):
 
 def test_a_socket_for_an_unknown_port_is_refused(federation: Federation, tmp_path: Path) -> None:
     node = federation.nodes[0]
-    keeper = SocketKeeperOf(node)
-    assert node.stop() == 0
-    node.environment["LISTEN_FDNAMES"] = "client_http:peers:somewhere"
-    keeper.run()
-    assert node.process is not None
-    assert node.process.wait(60) != 0
-    assert "LISTEN_FDNAMES" in node.log.read_text()
-    node.process = None
-    node.environment.clear()
-    keeper.close()
+    with SocketKeeperOf(node) as keeper:
+        assert node.stop() == 0
+        node.environment["LISTEN_FDNAMES"] = "client_http:peers:somewhere"
+        keeper.run()
+        assert node.process is not None
+        assert node.process.wait(60) != 0
+        assert "LISTEN_FDNAMES" in node.log.read_text()
+        node.process = None
+        node.environment.clear()
     node.run()
     node.wait()

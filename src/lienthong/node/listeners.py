@@ -17,9 +17,10 @@ from lienthong.exchange.peer_edge import PeerEdge
 from lienthong.exchange.wire import LARGEST_HEAD_BYTES
 from lienthong.exchange.xroad.faults import Fault, Place, fault_response
 from lienthong.node.admin_client import short_socket_path
+from lienthong.node.connection_store import ConnectionStore
 from lienthong.node.health import operations_handler
 from lienthong.node.health_checks import health_report
-from lienthong.node.inherited import inherited_sockets
+from lienthong.node.inherited import Inherited, inherited_sockets
 from lienthong.node.worker import shared_listener
 from lienthong.transport.limits import Limits
 from lienthong.transport.messages import Connection, Handler, Response
@@ -41,8 +42,11 @@ class Listeners:
         self._node = node
         self._servers: dict[str, Server] = {}
         worker = node.worker
-        self._inherited = worker.sockets if worker else inherited_sockets(os.environ)
-        self.hands_over = bool(self._inherited)  # whether the next process gets our sockets
+        self._inherited = Inherited(worker.sockets) if worker else inherited_sockets(os.environ)
+        # Whether the next process gets our sockets.
+        self.hands_over = bool(self._inherited.listening)
+        kept = self.hands_over and worker is None
+        self._store = ConnectionStore.of(os.environ) if kept else None
         self._management_socket: socket.socket | None = None
         self._management: ManagementServer | None = None
 
@@ -75,6 +79,7 @@ class Listeners:
                 reason="client_http_listen: HTTP without TLS is for loopback only"
             )
         await self._open("client_http", settings.client_http_listen, consumer.handle, limits)
+        await self._take_on_idle_connections()
         if settings.client_https_listen:
             registered = self._node.administration.client_certificates()
             context = self._node.trust.client_listener(registered)
@@ -116,7 +121,10 @@ class Listeners:
         """Finish running requests; the operations port stays open until the end."""
         names = [name for name in self._servers if name != "operations"]
         patience = HANDOVER_SECONDS if self.hands_over else 0.0
-        await asyncio.gather(*(self._servers.pop(name).drain(seconds, patience) for name in names))
+        keep = {"client_http": self._store.keep} if self._store else {}
+        await asyncio.gather(
+            *(self._servers.pop(name).drain(seconds, patience, keep.get(name)) for name in names)
+        )
         await self._stop_management()
 
     async def close(self) -> None:
@@ -124,6 +132,15 @@ class Listeners:
         for server in self._servers.values():
             server.close()
         self._servers.clear()
+
+    async def _take_on_idle_connections(self) -> None:
+        idle = self._inherited.idle
+        if idle and "client_http" in self._servers:
+            await self._servers["client_http"].adopt(idle)
+            idle.clear()
+        self._inherited.close_idle()
+        if self._store is not None:
+            self._store.forget()
 
     async def _open(
         self, name: str, listen: str, handler: Handler, limits: Limits, tls: object = None
@@ -141,7 +158,7 @@ class Listeners:
             limits=limits,
             spool_folder=self._node.state.spool,
             refusal=self._refusals.get(name),
-            listening_socket=self._inherited.pop(name, None) or self._shared(listen),
+            listening_socket=self._inherited.listening.pop(name, None) or self._shared(listen),
         )
 
     def _shared(self, listen: str) -> socket.socket | None:

@@ -86,7 +86,9 @@ class Supervisor:
     def __init__(self, state: StateFolder, settings: Settings, count: int) -> None:
         self._state = state
         self._settings = settings
-        self._inherited = inherited_sockets(os.environ)
+        inherited = inherited_sockets(os.environ)
+        self._inherited = inherited.listening
+        inherited.close_idle()  # of a time without workers
         state.workers.mkdir(mode=0o700, exist_ok=True)
         self._slots = [Slot(i, state.workers / f"{i}.sock") for i in range(count)]
         self._admin = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -55,6 +55,7 @@ class RequestReader(HttpProtocol):
     """The reading half of a server's connection. Callbacks named ``on_…`` are the parser's."""
 
     __slots__ = (
+        "_begun",
         "_busy",
         "_chunked",
         "_closing",
@@ -80,6 +81,7 @@ class RequestReader(HttpProtocol):
         self._listener = listener
         self._parser = httptools.HttpRequestParser(self)
         self._reading = IDLE
+        self._begun = False  # whether the parser holds a part of a request
         self._since = listener.now  # when the present kind of reading began
         self._busy = False  # whether a request is being answered
         self._closing = False
@@ -114,6 +116,10 @@ class RequestReader(HttpProtocol):
         return True
 
     # --- parser ----------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        """Note the first byte of a request; it may stand behind the end of another one."""
+        self._begun = True
 
     def on_url(self, url: bytes) -> None:
         """Take a piece of the target."""
@@ -176,6 +182,7 @@ class RequestReader(HttpProtocol):
         """Hand the request to the handler, or to the queue."""
         if self._upgrading or self._request is None:
             return
+        self._begun = False
         if self._headers:
             self._headers.clear()  # trailers: nobody asked for them
         if self._chunked:

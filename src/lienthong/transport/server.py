@@ -12,7 +12,7 @@ import contextlib
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from email.utils import formatdate
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from lienthong.transport.server_protocol import ServerProtocol
 __all__ = ["Handler", "Limits", "Server", "serve"]
 
 TLS_SHUTDOWN_SECONDS = 2.0
+Keep = Callable[[list[socket.socket]], None]
 
 
 async def serve(
@@ -117,17 +118,32 @@ class Server:
         for protocol in self._listener.connections:
             protocol.retired = True
 
-    async def drain(self, seconds: float, patience_seconds: float = 0.0) -> None:
+    async def adopt(self, connections: Iterable[socket.socket]) -> None:
+        """Take on connections that ``drain`` of another process has left open."""
+        for each in connections:
+            try:
+                await self._loop.connect_accepted_socket(
+                    lambda: ServerProtocol(self._loop, self._listener), each
+                )
+            except OSError:  # its client is gone
+                each.close()
+
+    async def drain(
+        self, seconds: float, patience_seconds: float = 0.0, keep: Keep | None = None
+    ) -> None:
         """Take no more connections, answer the running requests, then close.
 
         For ``patience_seconds`` connections without a request stay open: a request that is on
-        its way is answered, and the answer tells the client to connect again.
+        its way is answered, and the answer tells the client to connect again. ``keep`` is given
+        those that can go on elsewhere (``adopt``), as soon as no request is in them.
         """
         self._listening.close()
         self._listener.draining = True
         patient = self._loop.time() + patience_seconds
         deadline = self._loop.time() + max(seconds, patience_seconds)
         while (now := self._loop.time()) < deadline:
+            if keep is not None:
+                self._leave_open(keep)
             if now >= patient:
                 if not self._listener.connections:
                     break
@@ -135,6 +151,12 @@ class Server:
                     protocol.close_if_idle()
             await asyncio.sleep(0.02)
         self.close()
+
+    def _leave_open(self, keep: Keep) -> None:
+        left = [protocol.leave_open() for protocol in tuple(self._listener.connections)]
+        found = [each for each in left if each is not None]
+        if found:
+            keep(found)
 
     def close(self) -> None:
         """Close at once; running handlers go on, their responses are dropped. Idempotent."""

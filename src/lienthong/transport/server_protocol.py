@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import socket
 import uuid
 from collections import deque
 
@@ -263,12 +265,26 @@ class ServerProtocol(RequestReader):
     @property
     def is_idle(self) -> bool:
         """Whether no request is being read or answered."""
-        return not self._busy and self._reading == IDLE
+        return not self._busy and self._reading == IDLE and not self._begun
 
     def close_if_idle(self) -> None:
         """Close a connection that nobody waits on."""
         if self.is_idle:
             self._close()
+
+    def leave_open(self) -> socket.socket | None:
+        """Let go of a connection that nobody waits on, without closing it.
+
+        What the client has sent and nobody has read stays in it, for whoever takes it on. None if
+        there is a request or the rest of an answer in it; also with TLS, whose state is in here.
+        """
+        transport = self._transport
+        if not self.is_idle or self.connection.secure or transport.get_write_buffer_size():
+            return None
+        left = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
+        self._reading = DEAF
+        transport.abort()  # closes this process's descriptor, not the connection
+        return left
 
     def abort(self) -> None:
         """Cut the connection at once."""
