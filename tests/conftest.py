@@ -26,10 +26,6 @@ from tests.fixtures.soft_token import SoftToken, TokenToolMissing
 # Pages in a real browser have a recipe of their own (`make test-browser`) until the catalogue and
 # its pages are finished.
 collect_ignore = [] if "BROWSER_MESSAGES" in os.environ else ["browser"]
-# An upgrade under load still fails on a bare machine (ports in use, calls cut off): it is run by
-# `make test-long` until its cause is found and mended.
-if os.environ.get("LONG") != "1":
-    collect_ignore.append("federation/test_upgrade.py")
 
 # A run is repeatable, and two busy cores must not fail it: no deadline, fixed seeds.
 settings.register_profile(

@@ -127,3 +127,10 @@ def test_socket_units_open_the_ports_that_a_node_would(unit: str, port: str, set
     assert port in PORTS
     assert lines["Service"] == "lienthong-node@%i.service"
     assert (ROOT / "packaging" / "systemd" / "lienthong-node@.service").exists()
+
+
+def test_the_service_manager_has_room_for_every_idle_connection_of_a_node() -> None:
+    text = (ROOT / "packaging" / "systemd" / "lienthong-node@.service").read_text()
+    lines = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    assert int(lines["FileDescriptorStoreMax"]) >= load_settings().maximum_connections
+    assert lines["NotifyAccess"] == "main"  # without it systemd takes nothing from the node

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import warnings
 from datetime import UTC, datetime, timedelta
@@ -24,7 +25,7 @@ from lienthong.transport.client import Address, ConnectionPool
 from lienthong.transport.limits import MIB, Limits
 from lienthong.transport.messages import Body, Request, Response
 from lienthong.transport.tls import client_context, server_context
-from tests.fixtures.transport_talk import HOST, echo, run, serving
+from tests.fixtures.transport_talk import HOST, echo, post, read_response, run, serving
 
 
 class Party:
@@ -237,3 +238,20 @@ def test_never_asks_on_the_terminal_for_the_password_of_a_key(
     )
     with pytest.raises(TlsConfigurationInvalid):
         server_context(provider.certificate, locked)
+
+
+def test_a_connection_with_tls_is_not_left_to_the_next_process(provider: Party) -> None:
+    async def main() -> None:
+        left: list[socket.socket] = []
+        async with serving(tls=server_context(provider.certificate, provider.key)) as server:
+            trusting = client_context()
+            trusting.verify_mode = ssl.CERT_NONE
+            reader, writer = await asyncio.open_connection(HOST, server.port, ssl=trusting)
+            writer.write(post(b"", b""))
+            await read_response(reader)
+            await server.drain(10, 0.0, left.extend)
+            assert await reader.read() == b""
+            writer.close()
+        assert left == []
+
+    run(main())
