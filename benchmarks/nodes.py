@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -27,9 +28,18 @@ SERVICE = "tep"
 
 
 class Nodes:
-    """Two nodes in a folder of their own; use as a context manager."""
+    """Two nodes in a folder of their own; use as a context manager.
 
-    def __init__(self, service_port: int, ledger: str = "sqlite", **settings: str) -> None:
+    ``options`` are further ones of the consumer's ``node init``.
+    """
+
+    def __init__(
+        self,
+        service_port: int,
+        ledger: str = "sqlite",
+        options: Sequence[str] = (),
+        **settings: str,
+    ) -> None:
         self._servers = ExitStack()
         databases = self._databases(ledger)
         self._folder = Path(tempfile.mkdtemp(prefix="nodes-"))
@@ -37,7 +47,9 @@ class Nodes:
         self._federation = Federation(self._folder)
         settings = {"log_level": "info", **settings}
         self.provider = self._federation.node("G01", "dancu", **settings, **databases[0])
-        self.consumer = self._federation.node("H37", "motcua", **settings, **databases[1])
+        self.consumer = self._federation.node(
+            "H37", "motcua", options=options, **settings, **databases[1]
+        )
 
     def _databases(self, ledger: str) -> list[dict[str, str]]:
         """Settings that give each node a ledger of that kind; one server for both."""

@@ -54,3 +54,36 @@ def test_who_gave_up_waiting_takes_nobodys_place() -> None:
         assert shares.enter("flood", 0.4) is None
 
     asyncio.run(main())
+
+
+def test_a_turn_that_is_over_twice_lets_one_in() -> None:
+    async def main() -> None:
+        shares = FairShares(share=1, company_seconds=9.0)
+        (await shares.begin("quiet")).over()
+        turn = await shares.begin("flood")
+        waiting = [asyncio.ensure_future(shares.begin("flood")) for _ in range(2)]
+        await asyncio.sleep(0)
+        assert not any(each.done() for each in waiting)
+        turn.over()
+        turn.over()
+        await asyncio.sleep(0.01)
+        assert [each.done() for each in waiting] == [True, False]
+        waiting[0].result().over()
+        await waiting[1]
+
+    asyncio.run(main())
+
+
+def test_who_is_cancelled_as_its_turn_comes_gives_it_back() -> None:
+    async def main() -> None:
+        shares = FairShares(share=1, company_seconds=9.0)
+        (await shares.begin("quiet")).over()
+        turn = await shares.begin("flood")
+        first = asyncio.ensure_future(shares.begin("flood"))
+        second = asyncio.ensure_future(shares.begin("flood"))
+        await asyncio.sleep(0)
+        turn.over()  # it is the first one's turn …
+        first.cancel()  # … and it is gone
+        assert (await second) is not None
+
+    asyncio.run(main())

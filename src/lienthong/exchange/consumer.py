@@ -32,8 +32,14 @@ from lienthong.errors import (
 from lienthong.events import log_event
 from lienthong.exchange.clients import ClientRegistry
 from lienthong.exchange.core import Core
+from lienthong.exchange.fairness import FairShares, Turn
 from lienthong.exchange.faults import PeerFault, read_peer_fault
-from lienthong.exchange.reports import report_answer, report_failure, report_refusal
+from lienthong.exchange.reports import (
+    report_answer,
+    report_failure,
+    report_refusal,
+    report_unreachable,
+)
 from lienthong.exchange.subjects import subjects_of
 from lienthong.exchange.versions import PeerVersions
 from lienthong.exchange.wire import (
@@ -127,6 +133,7 @@ class ConsumerEdge:
         self._clients = clients
         self._versions = PeerVersions(core)
         self._client_list = ClientList()
+        self._shares = FairShares()
         self._answering: set[str] = set()
 
     async def handle(self, request: HttpRequest) -> HttpResponse:
@@ -204,11 +211,20 @@ class ConsumerEdge:
         return await asyncio.to_thread(request_hash, part, call.http.body)  # up to 1 GiB
 
     async def _exchange(self, call: Call) -> tuple[_Sent, Signed, HttpResponse]:
+        """Steps (3) to (8), when it is the client's turn."""
+        turn = await self._shares.begin(str(call.xroad.client))
+        try:
+            return await self._try_nodes(call, turn)
+        finally:
+            turn.over()
+
+    async def _try_nodes(self, call: Call, turn: Turn) -> tuple[_Sent, Signed, HttpResponse]:
         """Try the provider's nodes in turn until one could be connected to."""
         failure: LienthongError | None = None
         tried = ""
         for node in self._nodes(call):
             sent = await self._log_request(call, node)
+            turn.over()  # what others take to answer is nobody's turn
             try:
                 response = await self._send(call, sent, node)
                 if response.status == 404 and await self._versions.has_changed(
@@ -218,14 +234,7 @@ class ConsumerEdge:
                     response = await self._send(call, sent, node)
                 answer = await self._take_answer(call, sent, response)
             except ConnectFailed as error:
-                log_event(
-                    logger,
-                    logging.WARNING,
-                    "exchange.node_unreachable",
-                    request_id=sent.message.request_id,
-                    receiver=node,
-                    reason=str(error),
-                )
+                report_unreachable(logger, sent.message, error)
                 failure, tried = error, sent.message.request_id
                 continue
             except (LienthongError, PeerFault) as error:
@@ -234,8 +243,7 @@ class ConsumerEdge:
             told = Told(answer.message.outcome, response.body)
             report_answer(logger, "consumer", sent.message, answer.message, fault_id(told))
             return sent, answer, response
-        service = str(call.target.service)
-        raise NodeUnreachable(service=service, request_id=tried) from failure
+        raise NodeUnreachable(service=str(call.target.service), request_id=tried) from failure
 
     def _nodes(self, call: Call) -> tuple[str, ...]:
         # (3)
@@ -300,11 +308,9 @@ class ConsumerEdge:
         failure: TransportError | None = None
         for pause in (*RESEND_PAUSES_SECONDS, None):
             began = time.monotonic()
-            left = deadline - began
+            left = max(deadline - began, 0.1)
             try:
-                response = await core.carrier.send(
-                    address, sent.http, timeout_seconds=max(left, 0.1)
-                )
+                response = await core.carrier.send(address, sent.http, timeout_seconds=left)
                 if response.status == 200 or failure is None:
                     return response
                 # An unsigned fault says nothing of what became of the first sending.

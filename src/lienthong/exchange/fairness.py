@@ -1,18 +1,20 @@
-"""No consumer's flood is another's wait: a share of the provider's node for each sender.
+"""No consumer's flood is another's wait: a share of the node for each sender.
 
-    turn = shares.enter(sender, now)       # None: go on; else wait for it
-    …
-    shares.leave(sender, now)
+    turn = await shares.begin(sender)      # at once, or when it is its turn
+    try: …
+    finally: turn.over()                   # as soon as what remains is waiting for others
 
-A sender alone may have as much at work at once as it likes. While others ask too, each has at
-most ``share`` requests at work and the rest of its own wait in its own line; so a request finds
-before it on the event loop and in the ledger's next group at most the shares of those who are
-there, however many connections one of them opens. Event loop only; constant time a request.
+Senders are other nodes to a provider's node, and client systems to a consumer's. A sender alone
+may have as much at work at once as it likes. While others ask too, each has at most ``share``
+requests at work and the rest of its own wait in its own line; so a request finds before it on
+the event loop and in the ledger's next group at most the shares of those who are there, however
+many connections one of them opens. Event loop only; constant time a request.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Hashable
 
@@ -28,6 +30,23 @@ class _Line:
         self.waiting: deque[asyncio.Future[None]] = deque()
 
 
+class Turn:
+    """A request at work."""
+
+    __slots__ = ("_over", "_sender", "_shares")
+
+    def __init__(self, shares: FairShares, sender: Hashable) -> None:
+        self._shares = shares
+        self._sender = sender
+        self._over = False
+
+    def over(self) -> None:
+        """The sender's next may begin; may be said more than once."""
+        if not self._over:
+            self._over = True
+            self._shares.leave(self._sender, time.monotonic())
+
+
 class FairShares:
     """Who is at work and who waits, by sender."""
 
@@ -37,6 +56,18 @@ class FairShares:
         self._lines: dict[Hashable, _Line] = {}
         self._last: Hashable = None
         self._company_until = float("-inf")
+
+    async def begin(self, sender: Hashable) -> Turn:
+        """Wait until a request of ``sender`` may be at work."""
+        place = self.enter(sender, time.monotonic())
+        if place is not None:
+            try:
+                await place
+            except BaseException:
+                if place.done() and not place.cancelled():  # it was our turn already
+                    self.leave(sender, time.monotonic())
+                raise
+        return Turn(self, sender)
 
     def enter(self, sender: Hashable, now: float) -> asyncio.Future[None] | None:
         """Begin a request of ``sender``, or return what to wait for; ``now`` in seconds."""

@@ -35,7 +35,7 @@ from lienthong.exchange.answers import AnswerWriter, Outcome
 from lienthong.exchange.core import Core
 from lienthong.exchange.elsewhere import Elsewhere
 from lienthong.exchange.execution import Execution
-from lienthong.exchange.fairness import FairShares
+from lienthong.exchange.fairness import FairShares, Turn
 from lienthong.exchange.faults import peer_fault_response
 from lienthong.exchange.once import Done, Finished, InDoubt, OnceRegister, Running
 from lienthong.exchange.reports import report_answer, report_refusal
@@ -69,19 +69,16 @@ class ProviderEdge:
         self._answers = answers
         self._once = once
         self._shares = FairShares()
-        self._at_work: set[int] = set()  # requests whose turn it is
         self._parties: dict[tuple[str, str, str], tuple[str, str]] = {}
 
     async def handle(self, http: HttpRequest) -> HttpResponse:
         """Answer one message; the HTTP status is 200 for every signed answer."""
         self._core.in_flight += 1
         started = time.perf_counter()
-        turn = self._shares.enter(http.connection.peer_certificate, started)
-        if turn is not None:
-            await self._wait(turn, http)
-        self._at_work.add(id(http))
+        turn: Turn | None = None
         try:
-            finished = await self._answer(http, started)
+            turn = await self._shares.begin(http.connection.peer_certificate)
+            finished = await self._answer(http, turn, started)
             # (12)
             return HttpResponse(
                 200, message_headers(finished.message, finished.proof), finished.body
@@ -89,25 +86,11 @@ class ProviderEdge:
         except LienthongError as error:
             return self._refuse_unsigned(http, error)
         finally:
-            self._leave_line(http)
+            if turn is not None:
+                turn.over()
             self._core.in_flight -= 1
 
-    async def _wait(self, turn: asyncio.Future[None], http: HttpRequest) -> None:
-        try:
-            await turn
-        except BaseException:
-            if turn.done() and not turn.cancelled():  # it was our turn already
-                self._shares.leave(http.connection.peer_certificate, time.perf_counter())
-            self._core.in_flight -= 1
-            raise
-
-    def _leave_line(self, http: HttpRequest) -> None:
-        """The sender's next may begin; a slow service is nobody's turn."""
-        if id(http) in self._at_work:
-            self._at_work.remove(id(http))
-            self._shares.leave(http.connection.peer_certificate, time.perf_counter())
-
-    async def _answer(self, http: HttpRequest, started: float) -> Finished:
+    async def _answer(self, http: HttpRequest, turn: Turn, started: float) -> Finished:
         core = self._core
         if core.draining:
             raise NodeDraining()
@@ -127,7 +110,7 @@ class ProviderEdge:
         # (7)
         known = self._once.begin(request.request_id, leaf, core.clock.now())
         if known is None:
-            return await self._execute_once(http, signed, leaf, started)
+            return await self._execute_once(http, signed, leaf, turn, started)
         if isinstance(known, Done):
             return self._recent(request) or await self._answers.again(known.located, request, leaf)
         if isinstance(known, InDoubt):
@@ -169,7 +152,7 @@ class ProviderEdge:
         return known
 
     async def _execute_once(
-        self, http: HttpRequest, signed: Signed, leaf: bytes, started: float
+        self, http: HttpRequest, signed: Signed, leaf: bytes, turn: Turn, started: float
     ) -> Finished:
         core, request = self._core, signed.message
         try:
@@ -197,7 +180,7 @@ class ProviderEdge:
         except BaseException:
             self._once.abandon(request.request_id)  # nothing was executed
             raise
-        self._leave_line(http)
+        turn.over()  # a slow service is nobody's turn
         try:
             outcome = await self._execution.run(permit, request, http)  # (10)
             finished = await self._finish(request, leaf, outcome, permit.bodies)  # (11)

@@ -94,3 +94,15 @@ def report_failure(
         receiver=request.receiver,
         reason=str(error),
     )
+
+
+def report_unreachable(logger: logging.Logger, request: Request, error: LienthongError) -> None:
+    """Log that the receiver could not be connected to; another of its member's nodes may be."""
+    log_event(
+        logger,
+        logging.WARNING,
+        "exchange.node_unreachable",
+        request_id=request.request_id,
+        receiver=request.receiver,
+        reason=str(error),
+    )
