@@ -65,14 +65,18 @@ Settings = dict[str, str]
 
 
 def make_pair(
-    folder: Path, service: RecordingService, consuming: Settings, providing: Settings
+    folder: Path,
+    service: RecordingService,
+    consuming: Settings,
+    providing: Settings,
+    contract_text: str = CONTRACT_TEXT,
 ) -> Pair:
     """Build and start two nodes with these settings; the caller closes ``federation``."""
     federation = Federation(folder)
     consumer = federation.node("H37", subsystem="motcua", **consuming)
     provider = federation.node("G01", subsystem="dancu", **providing)
     contract = folder / "nguoi.odcs.yaml"
-    contract.write_text(CONTRACT_TEXT, encoding="utf-8")
+    contract.write_text(contract_text, encoding="utf-8")
     source = store_in_sql(f"sqlite:///{folder / 'dancu.db'}")
     pair = Pair(federation, consumer, provider, service, contract, source)
     try:
