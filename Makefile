@@ -16,7 +16,7 @@ help: ## List the recipes
 setup: $(VENV)/stamp ## Make the environment in .venv from the locked, hashed requirements
 
 # The stamp is younger than what it was made from, so that a second `make setup` does nothing.
-$(VENV)/stamp: requirements-dev.txt requirements-assets.txt pyproject.toml
+$(VENV)/stamp: requirements-dev.txt requirements-assets.txt pyproject.toml tools/assets.py
 	@$(PYTHON) tools/python_check.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --require-hashes --requirement requirements-dev.txt

@@ -4,7 +4,8 @@
 
 htmx comes from `django-htmx`, the typeface from `fontpkg-be-vietnam-pro`; both are downloaded
 as they are locked in `requirements-assets.txt` and nothing of them is imported. Fonts are cut
-down to the characters that Vietnamese and English pages use, in WOFF2.
+down to the characters that Vietnamese and English pages use, in WOFF2; one also stays TrueType,
+by which charts are measured on the server.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ CHARACTERS = (
 COPIED = {
     "django_htmx/static/django_htmx/htmx-2.min.js": "htmx.js",
 }
+CHART_WEIGHT, CHART_FONT = "Regular", "be-vietnam-pro-regular.ttf"  # to measure labels by
 WEIGHTS = ("Regular", "SemiBold", "ExtraBold")
 
 
@@ -51,7 +53,7 @@ def main() -> int:
 
 def wanted() -> list[str]:
     """Names of all files that the pages need."""
-    return [*COPIED.values(), *(f"be-vietnam-pro-{weight.lower()}.woff2" for weight in WEIGHTS)]
+    return [*COPIED.values(), CHART_FONT, *(f"be-vietnam-pro-{weight.lower()}.woff2" for weight in WEIGHTS)]
 
 
 def _download(folder: Path) -> None:
@@ -78,6 +80,8 @@ def _cut_fonts(archive: zipfile.ZipFile, folder: Path) -> None:
             continue
         whole = folder / f"{weight}.ttf"
         whole.write_bytes(archive.read(inside))
+        if weight == CHART_WEIGHT:
+            subset_font([str(whole), f"--unicodes={CHARACTERS}", f"--output-file={VENDOR}/{CHART_FONT}"])
         subset_font(
             [
                 *(str(whole), f"--unicodes={CHARACTERS}", "--flavor=woff2"),

@@ -1,52 +1,24 @@
-"""A browser, two nodes with keys of their own, a portal for each, one catalogue."""
+"""A browser, and two agencies with a portal each. Screenshots go to ``artifacts/browser``."""
 
 from __future__ import annotations
 
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from lienthong.catalogue.models import CatalogueEntry, EntryField
-from lienthong.catalogue.store import CatalogueStore
-from lienthong.catalogue.tables import open_catalogue
-from lienthong.contracts.loading import load_contract
-from lienthong.portal.roles import Role
-from tests.federation.conftest import FATHER, Pair, make_pair
-from tests.fixtures.portal_world import PASSWORD, PortalProcess, made_entries
-from tests.fixtures.recording_service import RecordingService
+from tests.fixtures.access_world import AccessWorld
+from tests.fixtures.portal_world import PASSWORD
 
 ARTIFACTS = Path(__file__).resolve().parents[2] / "artifacts" / "browser"
-ENTRIES = int(os.environ.get("BROWSER_ENTRIES", "3000"))
-MESSAGES = int(os.environ.get("BROWSER_MESSAGES", "60"))
+# `make test-browser` sets these higher.
+ENTRIES = int(os.environ.get("BROWSER_ENTRIES", "120"))
+MESSAGES = int(os.environ.get("BROWSER_MESSAGES", "30"))
 SLOWEST_MS = 120_000  # a machine may be busy with other things
-
-
-@dataclass(frozen=True)
-class World:
-    """Who asks, who owns, and the dataset that it is about."""
-
-    pair: Pair
-    asking: PortalProcess
-    owning: PortalProcess
-    entry: CatalogueEntry
-
-    def lookup(self, purpose: str) -> int:
-        """Ask the register through both nodes; returns the HTTP status."""
-        answer = self.pair.consumer.call(
-            "POST",
-            self.pair.citizens,
-            "/records:lookup",
-            {"keys": [FATHER], "fields": ["ho_ten"]},
-            headers={"Lienthong-Purpose": purpose},
-        )
-        return answer.status
 
 
 class Person:
@@ -93,47 +65,9 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    folder = tmp_path_factory.mktemp("w")
-    with RecordingService() as service:
-        (folder / "f").mkdir()
-        pair = make_pair(folder / "f", service, {}, {})
-        with pair.federation:
-            catalogue = f"sqlite:///{folder}/catalogue.db"
-            entry = _fill(catalogue, pair)
-            asking = _portal(folder / "asking", pair.consumer, catalogue)
-            owning = _portal(folder / "owning", pair.provider, catalogue)
-            made = World(pair, asking, owning, entry)
-            for _ in range(MESSAGES):
-                assert made.lookup("p2") == 200
-            with asking, owning:
-                yield made
-
-
-def _portal(state: Path, node: Any, catalogue: str) -> PortalProcess:
-    portal = PortalProcess(state, portal_node_state=str(node.state), catalogue_database=catalogue)
-    portal.add_account("an", "Nguyễn Thị An", Role.OFFICER, member=node.member_id)
-    portal.add_account("binh", "Trần Văn Bình", Role.DATA_OWNER, member=node.member_id)
-    portal.add_account("cuong", "Lê Quốc Cường", Role.OPERATOR, Role.AUDITOR)
-    return portal
-
-
-def _fill(catalogue: str, pair: Pair) -> CatalogueEntry:
-    """Many datasets, and among them the one that the provider really serves."""
-    store = CatalogueStore(open_catalogue(catalogue))
-    store.save(list(made_entries(ENTRIES)))
-    contract = load_contract(pair.contract)
-    fields = [EntryField(n, n, "string", f.classification) for n, f in contract.fields.items()]
-    entry = msgspec.structs.replace(
-        next(made_entries(1)),
-        key=f"{pair.provider.member_id}/{contract.id}",
-        contract_id=contract.id,
-        owner=pair.provider.member_id,
-        owner_name="Cục Cảnh sát quản lý hành chính",
-        title="Công dân trong sổ gốc",
-        fields=tuple(fields),
-        service=pair.citizens,
-    )
-    store.save([entry])
-    store.engine.dispose()
-    return entry
+def world(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AccessWorld]:
+    """After the browser: where there is none, nothing else is started."""
+    with AccessWorld(tmp_path_factory.mktemp("w"), ENTRIES) as made:
+        for _ in range(MESSAGES):
+            assert made.lookup("p2").status == 200
+        yield made

@@ -14,7 +14,6 @@ from lienthong.contracts.classification import Classification
 from lienthong.identity.citizen import mask_text
 from lienthong.node.vietnam_time import VIETNAM
 from lienthong.portal.files import StaticFiles
-from lienthong.portal.texts import has_text, text
 
 if TYPE_CHECKING:
     from lienthong.portal.visit import Visit
@@ -43,20 +42,14 @@ class Pages:
         )
 
     def render(self, template: str, visit: Visit, context: Mapping[str, Any]) -> str:
-        def told(name: str, /, **facts: object) -> str:
-            return text(visit.language, name, **facts)
-
-        def told_or(name: str, otherwise: str) -> str:
-            return text(visit.language, name) if has_text(visit.language, name) else otherwise
-
         done = visit.query("done")
         return self._environment.get_template(template).render(
             visit=visit,
             form=visit.form,
-            t=told,
-            t_or=told_or,
+            t=visit.text,
+            t_or=visit.text_or,
             lang=visit.language,
-            done=told_or(f"done.{done}", "") if done else "",
+            done=visit.text_or(f"done.{done}", "") if done else "",
             other_language=other_language(visit),
             token_field=lambda: _token_field(visit),
             here=visit.request.url.path,

@@ -72,7 +72,6 @@ PAGES: tuple[Page, ...] = (
     Page("/account/second-factor/remove", "POST", SIGNED_IN, own_account.remove_second_factor),
     Page("/account/second-factor/code.svg", "GET", SIGNED_IN, own_account.qr_code),
     Page("/console", "GET", STAFF, overview.show),
-    Page("/console/charts/{name}.svg", "GET", STAFF, overview.chart),
     Page("/console/messages", "GET", RECORDS, messages.search),
     Page("/console/messages", "POST", RECORDS, messages.search_citizen),
     Page("/console/messages/{id}", "GET", RECORDS, messages.show),

@@ -15,7 +15,7 @@ from lienthong.portal.account_store import Account
 from lienthong.portal.forms import Form
 from lienthong.portal.roles import Role
 from lienthong.portal.sessions import Session
-from lienthong.portal.texts import LANGUAGES, text
+from lienthong.portal.texts import LANGUAGES, has_text, text
 
 if TYPE_CHECKING:
     from lienthong.portal.site import Site
@@ -92,6 +92,9 @@ class Visit:
 
     def text(self, name: str, /, **facts: object) -> str:
         return text(self.language, name, **facts)
+
+    def text_or(self, name: str, otherwise: str) -> str:
+        return text(self.language, name) if has_text(self.language, name) else otherwise
 
     def page(self, template: str, status: int = 200, **context: Any) -> Response:
         """Render a template; with errors in the form the status is 422."""

@@ -6,12 +6,16 @@ name a data owner acts, in the consumer's an officer.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from starlette.responses import Response
 
-from lienthong.errors import LienthongError, PageForbidden
+from lienthong.catalogue.models import CatalogueEntry
+from lienthong.errors import EntryUnknown, LienthongError, PageForbidden
+from lienthong.portal.forms import Form
 from lienthong.portal.roles import Role
 from lienthong.portal.visit import Visit
 
@@ -19,6 +23,7 @@ Agreement = Mapping[str, Any]
 STATUSES = ("proposed", "active", "refused", "withdrawn", "expired")
 REASON = 2000
 ROWS = 50
+MEMBER_PARTS = 3  # instance, class, code
 
 
 class Sides(NamedTuple):
@@ -52,7 +57,7 @@ def all_of_them(visit: Visit) -> Response:
 
 
 def show(visit: Visit) -> Response:
-    return _shown(visit, _find(visit))
+    return _shown(visit, _find(visit), "")
 
 
 def accept(visit: Visit) -> Response:
@@ -81,7 +86,7 @@ def narrow(visit: Visit) -> Response:
     reason = form.wanted("reason", REASON - 200)
     _check_narrower(visit, agreement, fields, until.isoformat() if until else "", quota)
     if not form.good or until is None:
-        return _shown(visit, agreement)
+        return _shown(visit, agreement, "narrow")
     terms = {name: agreement[name] for name in ("consumer", "service", "legal_basis", "valid_from")}
     terms |= {"purposes": agreement["purposes"], "contract": agreement["contract"]}
     terms |= {"fields": fields, "valid_until": until.isoformat(), "daily_quota": quota}
@@ -94,8 +99,8 @@ def narrow(visit: Visit) -> Response:
         told = visit.text("agreement.narrowed_reason", id=offered["id"], reason=reason)
         visit.site.desk.step(agreement["id"], "refuse", told)
     except LienthongError as error:
-        form.refuse("fields", "form.said", told=error.message(visit.language))
-        return _shown(visit, agreement)
+        form.refuse("step", "form.said", told=error.message(visit.language))
+        return _shown(visit, agreement, "narrow")
     return visit.redirect(f"/console/agreements/{offered['id']}", "narrowed")
 
 
@@ -130,7 +135,7 @@ def _with_reason(visit: Visit, verb: str) -> Response:
         raise PageForbidden()
     reason = visit.form.wanted("reason", REASON)
     if not visit.form.good:
-        return _shown(visit, agreement)
+        return _shown(visit, agreement, verb)
     return _step(visit, agreement, verb, reason)
 
 
@@ -140,7 +145,7 @@ def _step(visit: Visit, agreement: Agreement, verb: str, reason: str) -> Respons
     except LienthongError as error:
         visit.audit(f"agreement.{verb}", agreement["id"], error.code)
         visit.form.refuse("step", "form.said", told=error.message(visit.language))
-        return _shown(visit, agreement)
+        return _shown(visit, agreement, verb)
     visit.audit(f"agreement.{verb}", agreement["id"])
     return visit.redirect(f"/console/agreements/{agreement['id']}", verb)
 
@@ -149,8 +154,6 @@ def _check_narrower(
     visit: Visit, agreement: Agreement, fields: list[str], until: str, quota: int | None
 ) -> None:
     """A counter-proposal gives less; whoever wants to give more accepts and is asked again."""
-    from datetime import datetime
-
     if until and datetime.fromisoformat(until) > datetime.fromisoformat(agreement["valid_until"]):
         visit.form.refuse("valid_until", "agreement.not_longer")
     asked = agreement["daily_quota"]
@@ -158,8 +161,29 @@ def _check_narrower(
         visit.form.refuse("daily_quota", "agreement.not_more")
 
 
-def _shown(visit: Visit, agreement: Agreement) -> Response:
-    return visit.page("agreement.html", agreement=agreement, sides=sides_of(visit, agreement))
+def _shown(visit: Visit, agreement: Agreement, acting: str) -> Response:
+    """The agreement with its forms; ``acting`` is the one that was sent, which alone is refilled."""
+    entry = _entry_of(visit, agreement)
+    return visit.page(
+        "agreement.html",
+        agreement=agreement,
+        sides=sides_of(visit, agreement),
+        acting=acting,
+        blank=Form(),
+        entry=entry,
+        titles=defaultdict(str, {each.name: each.title for each in entry.fields} if entry else {}),
+    )
+
+
+def _entry_of(visit: Visit, agreement: Agreement) -> CatalogueEntry | None:
+    """The catalogue's entry of what is agreed, for the names of its fields."""
+    if not agreement["contract"]:
+        return None
+    owner = "/".join(str(agreement["service"]).split("/")[:MEMBER_PARTS])
+    try:
+        return visit.site.catalogue.get(f"{owner}/{agreement['contract']['id']}")
+    except EntryUnknown:
+        return None
 
 
 def _find(visit: Visit) -> dict[str, Any]:

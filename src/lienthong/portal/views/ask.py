@@ -39,6 +39,7 @@ def send(visit: Visit) -> Response:
         "valid_until": until.isoformat(),
         "fields": fields,
         "daily_quota": quota,
+        "contract": contract_of(entry),
     }
     try:
         agreement = visit.site.desk.propose(terms)
@@ -48,6 +49,13 @@ def send(visit: Visit) -> Response:
         return _shown(visit, entry)
     visit.audit("agreement.propose", agreement["id"])
     return visit.redirect(f"/console/agreements/{agreement['id']}", "asked")
+
+
+def contract_of(entry: CatalogueEntry) -> dict[str, str] | None:
+    """What the asker has read; the owner's node accepts no other version than it serves."""
+    if not entry.digest:
+        return None
+    return {"id": entry.contract_id, "version": entry.version, "digest": entry.digest}
 
 
 def own_systems(visit: Visit) -> list[str]:
@@ -65,4 +73,4 @@ def _entry(visit: Visit) -> CatalogueEntry:
 
 
 def _shown(visit: Visit, entry: CatalogueEntry) -> Response:
-    return visit.page("ask.html", entry=entry, systems=own_systems(visit))
+    return visit.page("ask.html", entry=entry, systems=own_systems(visit), today=datetime.now(UTC))

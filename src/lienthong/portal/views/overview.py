@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from starlette.responses import Response
 
-from lienthong.errors import LienthongError, PageUnknown
+from lienthong.errors import LienthongError
 from lienthong.node.vietnam_time import VIETNAM
 from lienthong.portal.charts import by_name, over_time
 from lienthong.portal.desk import Exchange
@@ -22,7 +22,7 @@ def show(visit: Visit) -> Response:
     """What waits for somebody, and how the last day went; a node that is away is told."""
     desk = visit.site.desk
     if not desk.linked:
-        return visit.page("console.html", node=None, trouble="", waiting=[], hours=[], reasons=[])
+        return visit.page("console.html", node=None, trouble="")
     try:
         node = desk.status()
         exchanges = _own_exchanges(visit)
@@ -33,29 +33,26 @@ def show(visit: Visit) -> Response:
         ]
     except LienthongError as error:
         told = f"{error.message(visit.language)} {error.remedy(visit.language)}"
-        return visit.page("console.html", node=None, trouble=told, waiting=[], hours=[], reasons=[])
+        return visit.page("console.html", node=None, trouble=told)
+    hours = messages_per_hour(exchanges)
+    reasons = [
+        (reason_text(visit, reason), count) for reason, count in refusals_by_reason(exchanges)
+    ]
     return visit.page(
         "console.html",
         node=node,
         trouble="",
         waiting=waiting,
-        hours=messages_per_hour(exchanges),
-        reasons=refusals_by_reason(exchanges),
+        hours=hours,
+        reasons=reasons,
+        hours_chart=over_time(hours, visit.text("console.messages_axis")),
+        reasons_chart=by_name(reasons, visit.text("console.refusals_axis")) if reasons else "",
     )
 
 
-def chart(visit: Visit) -> Response:
-    """One of the two charts as SVG."""
-    name = visit.path("name")
-    if name not in {"messages", "refusals"}:
-        raise PageUnknown()
-    exchanges = _own_exchanges(visit)
-    if name == "messages":
-        svg = over_time(messages_per_hour(exchanges), visit.text("console.messages_axis"))
-    else:
-        svg = by_name(refusals_by_reason(exchanges), visit.text("console.refusals_axis"))
-    headers = {"Cache-Control": "no-store"}
-    return Response(svg, media_type="image/svg+xml", headers=headers)
+def reason_text(visit: Visit, code: str) -> str:
+    """A refusal's reason in a few words; its code, where we have none."""
+    return visit.text_or("refusal." + code.replace(".", "_"), code)
 
 
 def messages_per_hour(

@@ -7,14 +7,14 @@ from starlette.responses import PlainTextResponse, Response
 from lienthong.catalogue.query import Query
 from lienthong.portal.visit import Visit
 
-NEWEST = 6
-FACETS_ON_HOME = 10
+MOST_USED = 6
+COUNTED = 100  # agencies and domains; where there are more, the page says so
 
 
 def home(visit: Visit) -> Response:
     """What this is, the search, the domains, and what is used most."""
-    found = visit.site.search.find(Query(limit=NEWEST, facet_values=FACETS_ON_HOME))
-    return visit.page("home.html", found=found)
+    found = visit.site.search.find(Query(limit=MOST_USED, facet_values=COUNTED))
+    return visit.page("home.html", found=found, counted=COUNTED)
 
 
 def about(visit: Visit) -> Response:
