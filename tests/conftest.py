@@ -23,9 +23,6 @@ from tests.fixtures.database_servers import (
 )
 from tests.fixtures.soft_token import SoftToken, TokenToolMissing
 
-# Pages in a real browser have a recipe of their own (`make test-browser`) until the catalogue and
-# its pages are finished.
-collect_ignore = [] if "BROWSER_MESSAGES" in os.environ else ["browser"]
 
 # A run is repeatable, and two busy cores must not fail it: no deadline, fixed seeds.
 settings.register_profile(

@@ -53,7 +53,11 @@ def main() -> int:
 
 def wanted() -> list[str]:
     """Names of all files that the pages need."""
-    return [*COPIED.values(), CHART_FONT, *(f"be-vietnam-pro-{weight.lower()}.woff2" for weight in WEIGHTS)]
+    return [
+        *COPIED.values(),
+        CHART_FONT,
+        *(f"be-vietnam-pro-{weight.lower()}.woff2" for weight in WEIGHTS),
+    ]
 
 
 def _download(folder: Path) -> None:
@@ -81,7 +85,9 @@ def _cut_fonts(archive: zipfile.ZipFile, folder: Path) -> None:
         whole = folder / f"{weight}.ttf"
         whole.write_bytes(archive.read(inside))
         if weight == CHART_WEIGHT:
-            subset_font([str(whole), f"--unicodes={CHARACTERS}", f"--output-file={VENDOR}/{CHART_FONT}"])
+            subset_font(
+                [str(whole), f"--unicodes={CHARACTERS}", f"--output-file={VENDOR}/{CHART_FONT}"]
+            )
         subset_font(
             [
                 *(str(whole), f"--unicodes={CHARACTERS}", "--flavor=woff2"),

@@ -51,7 +51,9 @@ def over_time(rows: Sequence[tuple[str, int]], title: str) -> Markup:
                     "title": None,
                     "axis": {
                         "labelAngle": 0,
-                        "values": [name for name, _ in rows[HOURS_PER_LABEL - 1 :: HOURS_PER_LABEL]],
+                        "values": [
+                            name for name, _ in rows[HOURS_PER_LABEL - 1 :: HOURS_PER_LABEL]
+                        ],
                     },
                 },
                 "y": {"field": "value", "type": "quantitative", "title": title, "axis": _WHOLE},

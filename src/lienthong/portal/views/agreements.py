@@ -22,6 +22,7 @@ from lienthong.portal.visit import Visit
 Agreement = Mapping[str, Any]
 STATUSES = ("proposed", "active", "refused", "withdrawn", "expired")
 REASON = 2000
+ACTS = ("propose", "accept", "refuse", "withdraw")
 ROWS = 50
 MEMBER_PARTS = 3  # instance, class, code
 
@@ -162,17 +163,23 @@ def _check_narrower(
 
 
 def _shown(visit: Visit, agreement: Agreement, acting: str) -> Response:
-    """The agreement with its forms; ``acting`` is the one that was sent, which alone is refilled."""
+    """The agreement with its forms; ``acting`` is the one that was sent."""
     entry = _entry_of(visit, agreement)
     return visit.page(
         "agreement.html",
         agreement=agreement,
         sides=sides_of(visit, agreement),
+        steps=sorted(agreement["statements"], key=_order),
         acting=acting,
         blank=Form(),
         entry=entry,
         titles=defaultdict(str, {each.name: each.title for each in entry.fields} if entry else {}),
     )
+
+
+def _order(statement: Mapping[str, Any]) -> tuple[str, int]:
+    """Steps as they followed each other; several may lie within one second."""
+    return str(statement["time"]), ACTS.index(statement["act"])
 
 
 def _entry_of(visit: Visit, agreement: Agreement) -> CatalogueEntry | None:
