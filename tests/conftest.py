@@ -23,7 +23,6 @@ from tests.fixtures.database_servers import (
 )
 from tests.fixtures.soft_token import SoftToken, TokenToolMissing
 
-
 # A run is repeatable, and two busy cores must not fail it: no deadline, fixed seeds.
 settings.register_profile(
     "repeatable",
