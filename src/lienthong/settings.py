@@ -268,6 +268,36 @@ TABLE: tuple[Setting, ...] = (
         secret=True,
     ),
     Setting(
+        "catalogue_public_url",
+        "",
+        "Địa chỉ công khai của danh mục chạy riêng, gốc của DCAT và CKAN; trống: nơi lắng nghe",
+        "Public address of a catalogue by itself, root of DCAT and CKAN; empty: where it listens",
+    ),
+    Setting(
+        "catalogue_publisher",
+        "",
+        "Tên cơ quan vận hành danh mục, ghi trong DCAT; để trống: tên máy chủ",
+        "Name of the body that runs the catalogue, as DCAT tells it; empty: the host's name",
+    ),
+    Setting(
+        "harvest_networks",
+        "",
+        "Mạng nội bộ được phép thu thập, ví dụ 10.0.0.0/8, cách nhau bằng dấu phẩy; trống: không",
+        "Private networks that may be harvested, such as 10.0.0.0/8, by commas; empty: none",
+    ),
+    Setting(
+        "harvest_limit_seconds",
+        3600.0,
+        "Thời gian tối đa để thu thập một nguồn",
+        "Longest time that harvesting one source may take",
+    ),
+    Setting(
+        "harvest_limit_records",
+        200_000,
+        "Số bản ghi tối đa nhận từ một nguồn",
+        "Most records that are taken from one source",
+    ),
+    Setting(
         "portal_node_state",
         "",
         "Thư mục trạng thái của nút mà bàn làm việc của cổng web dùng; để trống: không có",

@@ -5,6 +5,7 @@ entry_of(contract, publication, owner_name="Bộ Công an", now=now)
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 from functools import lru_cache
 
@@ -16,6 +17,7 @@ from lienthong.units.agencies import AgencyCode
 from lienthong.units.maps import LAST_OLD_DAY
 from lienthong.units.service import find, roll
 
+_CONTACT = re.compile(r"(https?://|mailto:)[^\s<>\"{}|\\^`]{1,500}")
 FREQUENCY = "frequency"  # the service level of ODCS that says how often data is brought up to date
 
 
@@ -62,6 +64,9 @@ def entry_of(
         node=publication.node,
         service=publication.service,
         digest=contract.digest,
+        title_en=details.title_en,
+        description_en=details.description_en,
+        contact=_contact(contract),
     )
 
 
@@ -71,6 +76,12 @@ def frequency_of(contract: Contract) -> str:
         if level.property.casefold() == FREQUENCY and level.value is not None:
             return f"{level.value} {level.unit}".strip()
     return ""
+
+
+def _contact(contract: Contract) -> str:
+    """The first address of the contract's support channels that a program can follow."""
+    addresses = (str(channel.get("url", "")) for channel in contract.details.support)
+    return next((each for each in addresses if _CONTACT.fullmatch(each)), "")
 
 
 @lru_cache(4_096)

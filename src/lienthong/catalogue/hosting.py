@@ -15,7 +15,9 @@ from pathlib import Path
 import uvicorn
 from starlette.applications import Starlette
 
+from lienthong.catalogue.addresses import Addresses
 from lienthong.catalogue.folder import CatalogueFolder
+from lienthong.catalogue.open_routes import open_routes, robots_route
 from lienthong.catalogue.routes import catalogue_routes
 from lienthong.catalogue.service import CatalogueService
 from lienthong.directory.mirror import DirectoryMirror
@@ -39,7 +41,11 @@ def host(
     mirror = folder.mirror()
     with folder.store() as store:
         service = CatalogueService(store, lambda: mirror.view)
-        application = application_of(service, mirror, folder.settings.directory_refresh_seconds)
+        url = folder.settings.catalogue_public_url.rstrip("/") or (
+            f"http{'s' if certificate else ''}://{address}:{port}"
+        )
+        at = Addresses(url, publisher=folder.settings.catalogue_publisher)
+        application = application_of(service, mirror, folder.settings.directory_refresh_seconds, at)
         uvicorn.run(
             application,
             host=address,
@@ -52,7 +58,7 @@ def host(
 
 
 def application_of(
-    service: CatalogueService, mirror: DirectoryMirror, refresh_seconds: float
+    service: CatalogueService, mirror: DirectoryMirror, refresh_seconds: float, at: Addresses
 ) -> Starlette:
     """The application; the directory is refreshed as long as it runs."""
 
@@ -64,7 +70,12 @@ def application_of(
         with contextlib.suppress(asyncio.CancelledError):
             await refreshing
 
-    return Starlette(routes=catalogue_routes(service), lifespan=lifespan)
+    routes = [
+        *catalogue_routes(service),
+        *open_routes(service.store, service.search, at),
+        robots_route(at),
+    ]
+    return Starlette(routes=routes, lifespan=lifespan)
 
 
 async def _keep_fresh(mirror: DirectoryMirror, seconds: float) -> None:

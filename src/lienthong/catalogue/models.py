@@ -2,7 +2,7 @@
 
 An entry is one contract in its version in force. Entries of our own nodes are named
 ``<owner>/<contract id>``, so that nobody takes a name that is another's; harvested ones
-``<harvest source>/<their id>``.
+``harvested:<source>/<their id>``.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from msgspec import Meta
 from lienthong.contracts.classification import Classification, highest
 
 OWN = "own"  # the ``source`` of what our own nodes published
+# Keys and owners of harvested entries begin so; no identifier of ours may hold a colon.
+HARVESTED = "harvested:"
 
 Moment = Annotated[datetime, Meta(tz=True)]
 Count = Annotated[int, Meta(ge=0, le=10**15)]
@@ -87,6 +89,9 @@ class CatalogueEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     source: str = OWN  # or the address it was harvested from
     landing_page: str = ""  # of a harvested one: where it is at home
     digest: str = ""  # SHA-256 of the contract; ``CatalogueStore.contract`` has its bytes
+    title_en: str = ""
+    description_en: str = ""
+    contact: str = ""  # where the owner can be asked: an http, https or mailto address
 
     @property
     def classification(self) -> Classification:

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar, NamedTuple
 
 import msgspec
 
-from lienthong.catalogue.terms import FACETS
+from lienthong.catalogue.terms import FILTERS
 from lienthong.catalogue.words import Word, fold, folded_name, words
 from lienthong.errors import QueryInvalid
 
@@ -22,16 +24,22 @@ LONGEST_TEXT = 300  # characters
 MOST_WORDS = 16
 MOST_FILTER_VALUES = 50
 MOST_ROWS = 100
+MOST_LISTED = 1_000  # rows of one page of a listing: as many as CKAN gives
 LAST_ROW = 10_000  # deeper, narrow the search: nobody reads on page 500, only scrapers do
 
 _PART = re.compile(r'"([^"]*)"?|(?:truong|trường|field):(\S+)|(\S+)', re.IGNORECASE)
 
 
 class Query(msgspec.Struct, frozen=True):
-    """A search; ``filters`` has one of ``FACETS`` → values of which an entry has at least one.
+    """A search; ``filters`` has one of ``FILTERS`` → values of which an entry has at least one.
 
     Raises QueryInvalid.
     """
+
+    least_rows: ClassVar[int] = 1
+    most_rows: ClassVar[int] = MOST_ROWS
+    last_row: ClassVar[int] = LAST_ROW
+    most_facet_values: ClassVar[int] = MOST_ROWS
 
     text: str = ""
     filters: Mapping[str, tuple[str, ...]] = {}
@@ -44,17 +52,56 @@ class Query(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         if len(self.text) > LONGEST_TEXT:
             raise QueryInvalid(reason=f"text over {LONGEST_TEXT} characters")
-        unknown = set(self.filters) - set(FACETS)
+        unknown = set(self.filters) - set(FILTERS)
         if unknown:
             raise QueryInvalid(reason=f"unknown filter {min(unknown)[:40]}")
         if any(len(values) > MOST_FILTER_VALUES for values in self.filters.values()):
             raise QueryInvalid(reason=f"over {MOST_FILTER_VALUES} values of one filter")
-        if not 1 <= self.limit <= MOST_ROWS:
-            raise QueryInvalid(reason=f"limit is not 1 to {MOST_ROWS}")
-        if not 0 <= self.offset <= LAST_ROW:
-            raise QueryInvalid(reason=f"offset is not 0 to {LAST_ROW}")
-        if not 0 <= self.facet_values <= MOST_ROWS:
-            raise QueryInvalid(reason=f"facet values are not 0 to {MOST_ROWS}")
+        if not self.least_rows <= self.limit <= self.most_rows:
+            raise QueryInvalid(reason=f"limit is not {self.least_rows} to {self.most_rows}")
+        if not 0 <= self.offset <= self.last_row:
+            raise QueryInvalid(reason=f"offset is not 0 to {self.last_row}")
+        if not 0 <= self.facet_values <= self.most_facet_values:
+            raise QueryInvalid(reason=f"facet values are not 0 to {self.most_facet_values}")
+
+
+class Order(StrEnum):
+    """In which order a listing goes; a minus: the other way round."""
+
+    RELEVANCE = "relevance"
+    NUMBER = "number"  # as entries came in: a page changes only when something before it goes
+    MODIFIED = "modified"
+    MODIFIED_LAST = "-modified"
+    KEY = "key"
+    KEY_LAST = "-key"
+
+
+class Listing(Query, frozen=True, kw_only=True):
+    """A search of a program that reads on to the end: any depth, larger pages, an order.
+
+    ``since`` and ``until``: changed in this time, both ends included. ``without``: filters of
+    which an entry has no value. ``keys``: only these entries; None: all. ``tag_values``: how many
+    tags to count, beside the facets.
+    """
+
+    least_rows: ClassVar[int] = 0
+    most_rows: ClassVar[int] = MOST_LISTED
+    last_row: ClassVar[int] = 1 << 31
+    most_facet_values: ClassVar[int] = 1 << 31
+
+    order: Order = Order.RELEVANCE
+    since: datetime | None = None
+    until: datetime | None = None
+    without: Mapping[str, tuple[str, ...]] = {}
+    keys: tuple[str, ...] | None = None
+    tag_values: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if set(self.without) - set(FILTERS):
+            raise QueryInvalid(reason=f"unknown filter {min(self.without)[:40]}")
+        if len(self.keys or ()) > MOST_LISTED:
+            raise QueryInvalid(reason=f"over {MOST_LISTED} values of one filter")
 
 
 class Wanted(NamedTuple):

@@ -7,7 +7,6 @@ Errors are RFC 9457 problems in Vietnamese and English.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -16,16 +15,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from lienthong.catalogue.problems import telling
 from lienthong.catalogue.publishing import LARGEST_ENVELOPE_BYTES
 from lienthong.catalogue.query import Query
 from lienthong.catalogue.search import Found
 from lienthong.catalogue.service import CatalogueService
-from lienthong.catalogue.terms import FACETS
-from lienthong.errors import InvalidPublication, LienthongError, QueryInvalid
+from lienthong.catalogue.terms import FILTERS
+from lienthong.errors import InvalidPublication, QueryInvalid
 
 PATH = "/lienthong/1/catalogue"
-
-Handler = Callable[[Request], Awaitable[Response]]
 
 
 def catalogue_routes(service: CatalogueService) -> list[Route]:
@@ -59,7 +57,7 @@ def catalogue_routes(service: CatalogueService) -> list[Route]:
 def query_of(request: Request) -> Query:
     """Read a search from a URL's parameters. Raises QueryInvalid."""
     given = request.query_params
-    filters = {name: tuple(given.getlist(name)) for name in FACETS if name in given}
+    filters = {name: tuple(given.getlist(name)) for name in FILTERS if name in given}
     return Query(
         given.get("q", ""),
         filters,
@@ -80,18 +78,6 @@ def page_of(found: Found) -> dict[str, Any]:
     }
 
 
-def telling(handler: Handler) -> Handler:
-    """Answer our errors as problems."""
-
-    async def answer(request: Request) -> Response:
-        try:
-            return await handler(request)
-        except LienthongError as error:
-            return _json(error.problem(), error.status, "application/problem+json")
-
-    return answer
-
-
 async def _body(request: Request) -> bytes:
     """Read the body, no further than an envelope can be."""
     read = bytearray()
@@ -108,5 +94,5 @@ def _number(text: str, name: str) -> int:
     return int(text)
 
 
-def _json(value: Any, status: int = 200, media_type: str = "application/json") -> Response:
-    return Response(msgspec.json.encode(value), status, media_type=media_type)
+def _json(value: Any) -> Response:
+    return Response(msgspec.json.encode(value), media_type="application/json")

@@ -29,9 +29,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from lienthong.catalogue.facets import Facet, ValueCount, numbers_of
 from lienthong.catalogue.models import CatalogueEntry
+from lienthong.catalogue.orders import Orders
 from lienthong.catalogue.postings import MOST_CACHED_BYTES, Postings, facet_terms
-from lienthong.catalogue.query import Query, Wanted, take_apart
-from lienthong.catalogue.store import CatalogueStore, decode_entry
+from lienthong.catalogue.query import Listing, Order, Query, Wanted, take_apart
+from lienthong.catalogue.store import CatalogueStore, decode_entry, numbers_of_keys
 from lienthong.catalogue.tables import ENTRY, LABEL
 from lienthong.catalogue.terms import (
     ALL,
@@ -44,6 +45,7 @@ from lienthong.catalogue.terms import (
     SPELLED,
     STANDING,
     STANDINGS,
+    TAG,
     TITLE,
     TITLE_BEGINNING,
     WORD,
@@ -90,20 +92,29 @@ class CatalogueSearch:
         self._postings = Postings(most_cached_bytes)
         self._facets: dict[str, Facet] = {}
         self._labels: dict[tuple[str, str], str] = {}
+        self._orders = Orders()
 
     def find(self, query: Query) -> Found:
-        """Search once."""
+        """Search once, or read one page of a ``Listing``."""
         wanted = take_apart(query)
         with self._reading() as connection:
             self._follow(connection)
             text, exact = self._matches(connection, wanted)
+            if isinstance(query, Listing):
+                text = self._narrow_listing(connection, text, query)
             chosen = self._filters(connection, query)
             matches = _narrowed(text, chosen.values())
-            marks = self._marks(connection, wanted)
-            numbers = self._page(connection, matches, marks, query.offset, query.limit)
+            numbers = self._numbers(connection, query, wanted, matches)
             entries = self._entries(connection, numbers)
+            tags = self._tags(connection, matches, query)
         facets = self._count(text, chosen, matches, query) if query.facet_values else {}
-        return Found(entries, len(matches), facets, exact)
+        return Found(entries, len(matches), facets | tags, exact)
+
+    def values(self, facet: str) -> list[str]:
+        """Return all values of one of ``FILTERS``, sorted."""
+        start = facet_term(facet, "")
+        with self._reading() as connection:
+            return sorted(term.removeprefix(start) for term in facet_terms(connection, start))
 
     def close(self) -> None:
         self._engine.dispose()
@@ -148,14 +159,30 @@ class CatalogueSearch:
         )
 
     def _filters(self, connection: Connection, query: Query) -> dict[str, BitMap]:
-        chosen = {}
-        for facet, values in query.filters.items():
-            if values:
-                terms = [facet_term(facet, value) for value in values]
-                chosen[facet] = BitMap.union(*self._postings.get(connection, terms).values())
-        return chosen
+        given = query.filters.items()
+        return {facet: self._having(connection, facet, each) for facet, each in given if each}
+
+    def _having(self, connection: Connection, facet: str, values: Iterable[str]) -> BitMap:
+        terms = [facet_term(facet, value) for value in values]
+        return BitMap.union(BitMap(), *self._postings.get(connection, terms).values())
+
+    def _narrow_listing(self, connection: Connection, text: BitMap, query: Listing) -> BitMap:
+        for facet, values in query.without.items():
+            text = text - self._having(connection, facet, values)
+        if query.keys is not None:
+            text = text & BitMap(numbers_of_keys(connection, query.keys))
+        return self._orders.within(connection, text, query.since, query.until)
 
     # --- in which order ---------------------------------------------------------------
+
+    def _numbers(
+        self, connection: Connection, query: Query, wanted: Wanted, matches: BitMap
+    ) -> list[int]:
+        skip, most = query.offset, query.limit
+        if isinstance(query, Listing) and query.order is not Order.RELEVANCE:
+            return self._orders.page(connection, matches, query.order, skip, most)
+        marks = self._marks(connection, wanted)
+        return self._page(connection, matches, marks, skip, most) if most else []
 
     def _marks(self, connection: Connection, wanted: Wanted) -> list[BitMap]:
         """What lifts a match, the strongest first."""
@@ -223,6 +250,20 @@ class CatalogueSearch:
             counts[facet] = tuple(self._value(facet, each, picked) for each in top)
         return counts
 
+    def _tags(
+        self, connection: Connection, matches: BitMap, query: Query
+    ) -> dict[str, tuple[FacetValue, ...]]:
+        """Count tags: each has its bitmap, none is kept as a facet, as there may be very many."""
+        if not isinstance(query, Listing) or not query.tag_values:
+            return {}
+        start = facet_term(TAG, "")
+        found = self._postings.get(connection, facet_terms(connection, start))
+        facet = Facet()
+        facet.replace({term.removeprefix(start): bitmap for term, bitmap in found.items()})
+        picked = query.filters.get(TAG, ())
+        top = facet.top(matches, query.tag_values)
+        return {TAG: tuple(self._value(TAG, each, picked) for each in top)}
+
     def _value(self, facet: str, counted: ValueCount, picked: Sequence[str]) -> FacetValue:
         label = self._labels.get((facet, counted.value), counted.value)
         return FacetValue(counted.value, label, counted.count, counted.value in picked)
@@ -237,6 +278,7 @@ class CatalogueSearch:
             changed = frozenset((*facet_terms(connection, FACET), *_LEVELS))
         elif not changed:
             return
+        self._orders.forget()
         if levels := changed & frozenset(_LEVELS):
             self._facets[STANDING].replace(self._postings.get(connection, levels))
         for facet in FACETS:

@@ -136,6 +136,27 @@ class CatalogueStore:
             rows = connection.execute(query.order_by(ENTRY.c.key).limit(limit)).scalars()
             return [_ENTRY.decode(row) for row in rows]
 
+    def keys(self, limit: int, offset: int = 0) -> list[str]:
+        """Return keys of entries in force, sorted."""
+        query = select(ENTRY.c.key).where(ENTRY.c.withdrawn.is_(None)).order_by(ENTRY.c.key)
+        with self._reading() as connection:
+            return list(connection.execute(query.limit(limit).offset(offset)).scalars())
+
+    def places(self, first: int, until: int) -> list[tuple[str, datetime]]:
+        """Return key and last change of the entries in force with these numbers."""
+        columns = select(ENTRY.c.key, ENTRY.c.modified)
+        within = ENTRY.c.number.between(first, until - 1)
+        query = columns.where(within, ENTRY.c.withdrawn.is_(None)).order_by(ENTRY.c.number)
+        with self._reading() as connection:
+            rows = connection.execute(query).all()
+        return [(row.key, datetime.fromtimestamp(row.modified, UTC)) for row in rows]
+
+    def numbers(self) -> int:
+        """How many numbers were given to entries, also to those withdrawn."""
+        with self._reading() as connection:
+            last = connection.execute(select(func.max(ENTRY.c.number))).scalar_one()
+        return 0 if last is None else int(last) + 1
+
     def changed_since(self, moment: datetime, after: int = 0, limit: int = 100) -> list[Stored]:
         """Return what was changed or withdrawn from ``moment`` on, the oldest change first.
 
@@ -267,6 +288,17 @@ _COLUMNS = select(ENTRY.c.number, ENTRY.c.withdrawn, ENTRY.c.document)
 def decode_entry(document: bytes) -> CatalogueEntry:
     """Read an entry as it is stored."""
     return _ENTRY.decode(document)
+
+
+def numbers_of_keys(connection: Connection, keys: Collection[str]) -> list[int]:
+    """Return the numbers of the entries that there are, in force or not."""
+    return [
+        number
+        for part in _parts(list(keys))
+        for number in connection.execute(select(ENTRY.c.number).where(ENTRY.c.key.in_(part)))
+        .scalars()
+        .all()
+    ]
 
 
 def _stored(connection: Connection, keys: Collection[str]) -> list[Stored]:

@@ -30,6 +30,8 @@ NAME, FACET, STANDING = "n:", "f:", "r:"
 LONGEST_BEGINNING = 3  # letters; longer ones are read as a range of words
 STANDINGS = 32
 FACETS = ("agency", "domain", "unit", "classification", "legal_basis", "source")
+TAG = "tag"
+FILTERS = (*FACETS, TAG)  # tags are too many to count beside each search
 MOST_WORDS = 5_000  # of one section: a hostile description must not fill the index
 LONGEST_VALUE = 300  # characters of a facet's value
 
@@ -64,6 +66,7 @@ def facet_values(entry: CatalogueEntry) -> dict[str, tuple[str, ...]]:
         "classification": (entry.classification.value,) if entry.fields else (),
         "legal_basis": entry.legal_basis,
         "source": (entry.source,),
+        TAG: entry.tags,
     }
     return {
         facet: tuple(dict.fromkeys(each[:LONGEST_VALUE] for each in found if each))

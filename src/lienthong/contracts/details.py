@@ -217,6 +217,8 @@ class ContractDetails:
     purpose: str = ""
     usage: str = ""
     limitations: str = ""
+    title_en: str = ""  # ``lienthong:titleEn``, for catalogues of other countries
+    description_en: str = ""
     dataset: str = ""  # the name of the dataset in ``schema``
     dataset_title: str = ""
     granularity: str = ""

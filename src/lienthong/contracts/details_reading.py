@@ -29,7 +29,7 @@ from lienthong.contracts.details import (
     ServiceLevel,
     Team,
 )
-from lienthong.contracts.properties import own_properties
+from lienthong.contracts.properties import DESCRIPTION_EN, TITLE_EN, own_properties
 
 _SERVER_BASE = {"id", "server", "type", "description", "environment", "roles", "customProperties"}
 
@@ -71,6 +71,8 @@ def contract_details(document: Mapping[str, Any]) -> ContractDetails:
         support=frozen(document.get("support") or []),
         price=frozen(document.get("price") or {}),
         links=_links(document) + _links(dataset),
+        title_en=own_properties(document).get(TITLE_EN, ""),
+        description_en=own_properties(document).get(DESCRIPTION_EN, ""),
         custom=MappingProxyType({**_custom(document), **_custom(dataset)}),
     )
 

@@ -17,6 +17,8 @@ from lienthong.errors import ContractError, InvalidContractProperty, UnknownCont
 
 PREFIX = "lienthong"
 LEGAL_BASIS = "lienthong:legalBasis"
+TITLE_EN = "lienthong:titleEn"
+DESCRIPTION_EN = "lienthong:descriptionEn"
 TABLE = "lienthong:source.table"
 KEY = "lienthong:key"
 CLASSIFICATION = "lienthong:classification"
@@ -44,7 +46,11 @@ class Rule(NamedTuple):
     wanted: str
 
 
-CONTRACT_LEVEL = {LEGAL_BASIS: Rule(_is_texts, "text, or a list of texts")}
+CONTRACT_LEVEL = {
+    LEGAL_BASIS: Rule(_is_texts, "text, or a list of texts"),
+    TITLE_EN: Rule(_is_text, "text"),
+    DESCRIPTION_EN: Rule(_is_text, "text"),
+}
 DATASET_LEVEL = {
     TABLE: Rule(_is_text, "the name of a table"),
     KEY: Rule(_is_text, "the name of a field"),

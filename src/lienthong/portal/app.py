@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from lienthong.catalogue.open_routes import open_routes
 from lienthong.errors import FormStale, LienthongError, PageForbidden, PageUnknown
 from lienthong.portal.forms import read_form
 from lienthong.portal.headers import SecurityHeaders
@@ -40,7 +41,8 @@ def portal_app(site: Site) -> SecurityHeaders:
         HTTPException: _http_teller(site),
         Exception: _defect_teller(site),
     }
-    app = Starlette(routes=[static, *routes], exception_handlers=tellers)
+    for_programs = open_routes(site.catalogue, site.search, site.addresses)
+    app = Starlette(routes=[static, *routes, *for_programs], exception_handlers=tellers)
     return SecurityHeaders(app, https=site.https)
 
 

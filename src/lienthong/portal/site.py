@@ -9,6 +9,7 @@ from pathlib import Path
 from argon2 import PasswordHasher
 from sqlalchemy import Engine
 
+from lienthong.catalogue.addresses import Addresses
 from lienthong.catalogue.search import CatalogueSearch
 from lienthong.catalogue.store import CatalogueStore
 from lienthong.catalogue.tables import open_catalogue
@@ -63,6 +64,7 @@ class Site:
             open_catalogue(settings.catalogue_database or folder.catalogue)
         )
         self.search = CatalogueSearch(self.catalogue)
+        self.addresses = Addresses(self.url, has_pages=True, publisher=settings.catalogue_publisher)
         self.static = StaticFiles()
         self.pages = Pages(self.static)
         self.provider = self._provider()

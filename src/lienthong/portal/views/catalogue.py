@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from markupsafe import Markup
 from starlette.responses import Response
 
 from lienthong.catalogue.models import CatalogueEntry
 from lienthong.catalogue.query import LAST_ROW, Query
+from lienthong.catalogue.schema_org import markup_of
 from lienthong.catalogue.terms import FACETS
 from lienthong.errors import QueryInvalid
 from lienthong.portal.visit import Visit
@@ -54,8 +54,15 @@ def dataset(visit: Visit) -> Response:
         "dataset.html",
         entry=entry,
         history=list(reversed(visit.site.catalogue.history(entry.key))),
-        markup=_markup(visit, entry),
+        markup=Markup(markup_of(entry, visit.site.addresses)),  # noqa: S704 — see there
+        forms=_forms(visit, entry),
     )
+
+
+def _forms(visit: Visit, entry: CatalogueEntry) -> dict[str, str]:
+    """Where programs read the same, by media type."""
+    address = visit.site.addresses.dataset(entry.key)
+    return {"text/turtle": address + ".ttl", "application/ld+json": address + ".jsonld"}
 
 
 class _Links:
@@ -103,37 +110,3 @@ def _page_number(text: str) -> int:
     if not text.isdecimal() or len(text) > 4:
         return 1
     return max(1, min(int(text), LAST_ROW // ROWS))
-
-
-def _markup(visit: Visit, entry: CatalogueEntry) -> Markup:
-    """schema.org Dataset as JSON-LD, safe inside a script element."""
-    address = f"{visit.site.url}/datasets/{quote(entry.key, safe='/')}"
-    data: dict[str, Any] = {
-        "@context": "https://schema.org",
-        "@type": "Dataset",
-        "@id": address,
-        "url": address,
-        "name": entry.title,
-        "description": entry.description or entry.title,
-        "identifier": entry.contract_id,
-        "version": entry.version,
-        "inLanguage": "vi",
-        "isAccessibleForFree": True,
-        "keywords": list(entry.tags),
-        "dateModified": entry.modified.isoformat(),
-        "datePublished": entry.published.isoformat(),
-        "creator": {
-            "@type": "GovernmentOrganization",
-            "name": entry.owner_name,
-            "identifier": entry.owner,
-        },
-        "variableMeasured": [
-            {"@type": "PropertyValue", "name": field.name, "description": field.title}
-            for field in entry.fields
-        ],
-        "includedInDataCatalog": {"@type": "DataCatalog", "url": f"{visit.site.url}/catalogue"},
-    }
-    text = json.dumps(data, ensure_ascii=False)
-    for letter, escape in (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026")):
-        text = text.replace(letter, escape)
-    return Markup(text)  # noqa: S704 — nothing in it can end the script element

@@ -1,0 +1,1 @@
+"""The catalogue as CKAN's Action API, read-only."""
