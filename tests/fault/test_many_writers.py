@@ -52,7 +52,7 @@ class Writer:
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.wait(20)
+        self.process.wait(60)
         self.reader.join(20)
 
 

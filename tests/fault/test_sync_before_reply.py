@@ -79,7 +79,7 @@ class Tracer:
 
     def stop(self) -> list[Call]:
         self._process.terminate()
-        self._process.wait(20)
+        self._process.wait(60)
         return calls(self.file.read_text(errors="replace"))
 
 

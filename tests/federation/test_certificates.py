@@ -23,7 +23,7 @@ def new_certificate(node: TestNode, authority: Authority) -> str:
 
 
 def shown(port: int) -> str:
-    return ssl.get_server_certificate(("127.0.0.1", port), timeout=5)
+    return ssl.get_server_certificate(("127.0.0.1", port), timeout=60)
 
 
 def test_all_ports_show_the_certificate_of_a_new_authority_without_a_restart(

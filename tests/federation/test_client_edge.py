@@ -175,7 +175,7 @@ def test_tells_what_is_wrong_with_a_bad_request(
 
 
 def test_refuses_a_request_that_does_not_say_who_asks(pair: Pair) -> None:
-    answer = request(pair.consumer.client_port, "GET", f"/r1/{pair.relay}/x", None, {}, 10)
+    answer = request(pair.consumer.client_port, "GET", f"/r1/{pair.relay}/x", None, {}, 60)
     assert error_of(answer) == (500, "Server.ClientProxy.InternalError")  # as X-Road's code
     assert answer.headers["lienthong-error"] == "xroad.missing_client"
 

@@ -44,7 +44,7 @@ def url(world: World) -> Iterator[str]:
     assert found
     yield found.group()
     process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
 
 
 def test_a_mirror_follows_what_the_operator_approves(world: World, url: str) -> None:

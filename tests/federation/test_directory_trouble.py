@@ -20,7 +20,7 @@ from lienthong.node.admin_client import call
 from tests.fixtures.federation import Answer, Federation, TestNode, run
 from tests.fixtures.hostile_peer import HostilePeer
 
-WITHIN_SECONDS = 40.0
+WITHIN_SECONDS = 90.0
 
 
 class _Quiet(SimpleHTTPRequestHandler):

@@ -22,7 +22,7 @@ from tests.fixtures.recording_service import RecordingService
 
 # What nobody signs: who exported the file and when. All else is signed or changes nothing.
 UNSIGNED = ("exported_by", "exported_at")
-WITHIN_SECONDS = 30.0
+WITHIN_SECONDS = 90.0
 
 
 @dataclass(frozen=True)

@@ -160,6 +160,6 @@ def test_workers_end_when_their_supervisor_is_killed(stage: Gateways) -> None:
     assert stage.consumer.call("GET", stage.service_id, "/x").status == 200
     assert stage.provider.process is not None
     os.kill(stage.provider.process.pid, signal.SIGTERM)
-    assert stage.provider.process.wait(60) == 0
+    assert stage.provider.process.wait(120) == 0
     stage.provider.process = None
     assert not stage.provider.state.joinpath("admin.sock").exists()

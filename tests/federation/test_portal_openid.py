@@ -63,7 +63,7 @@ def portal(issuer: str, tmp_path: Path) -> Iterator[PortalSite]:
 def go(visitor: Visitor, subject: str, after: str = "") -> str:
     """Go to the provider and agree there; returns our address that it sends back to."""
     address = visitor.get(f"/sign-in/provider?next={after}").headers["location"]
-    back = requests.post(address, data={"sub": subject}, allow_redirects=False, timeout=30)
+    back = requests.post(address, data={"sub": subject}, allow_redirects=False, timeout=90)
     parts = urlsplit(back.headers["location"])
     return f"{parts.path}?{parts.query}"
 
@@ -130,7 +130,7 @@ def test_an_id_token_for_another_journey_or_application_is_refused(portal: Porta
     provider = portal.site.provider
     assert isinstance(provider, OpenIdConnect)
     address, sealed = provider.begin("/")
-    back = requests.post(address, data={"sub": "an"}, allow_redirects=False, timeout=30)
+    back = requests.post(address, data={"sub": "an"}, allow_redirects=False, timeout=90)
     code = dict(pair.split("=") for pair in urlsplit(back.headers["location"]).query.split("&"))
     token = provider._exchange(code["state"], code["code"], _verifier(portal, sealed))["id_token"]
     with pytest.raises(ProviderFailed):

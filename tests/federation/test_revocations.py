@@ -188,7 +188,7 @@ def test_a_certificate_that_no_authority_issued_does_not_even_connect(trusting: 
 def test_nobody_without_a_certificate_is_heard(trusting: Trusting) -> None:
     with pytest.raises((ssl.SSLError, ConnectionError, http.client.HTTPException)):
         greet(trusting.provider, None, None)
-    connection = http.client.HTTPConnection("127.0.0.1", trusting.provider.peer_port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", trusting.provider.peer_port, timeout=60)
     with pytest.raises((ConnectionError, http.client.HTTPException)):
         connection.request("GET", "/lienthong/1/head")
         connection.getresponse()
@@ -197,7 +197,7 @@ def test_nobody_without_a_certificate_is_heard(trusting: Trusting) -> None:
 def greet(node: TestNode, certificate: Path | None, key: Path | None) -> int:
     context = HostilePeer.tls(certificate, key)
     connection = http.client.HTTPSConnection(
-        "127.0.0.1", node.peer_port, timeout=10, context=context
+        "127.0.0.1", node.peer_port, timeout=60, context=context
     )
     try:
         connection.request("POST", MESSAGE_PATH, b"")

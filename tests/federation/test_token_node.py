@@ -18,7 +18,7 @@ from tests.fixtures.federation import Federation, TestNode, attempt, eventually,
 from tests.fixtures.recording_service import RecordingService
 from tests.fixtures.soft_token import PIN, SoftToken
 
-SOON_SECONDS = 40.0
+SOON_SECONDS = 90.0
 
 
 @dataclass

@@ -127,7 +127,7 @@ def test_a_socket_for_an_unknown_port_is_refused(federation: Federation, tmp_pat
         node.environment["LISTEN_FDNAMES"] = "client_http:peers:somewhere"
         keeper.run()
         assert node.process is not None
-        assert node.process.wait(60) != 0
+        assert node.process.wait(120) != 0
         assert "LISTEN_FDNAMES" in node.log.read_text()
         node.process = None
         node.environment.clear()

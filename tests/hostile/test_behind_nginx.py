@@ -51,7 +51,7 @@ def nginx(folder: Path, back: int) -> Iterator[int]:
         yield front
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 async def _send(port: int, content: bytes) -> bytes:
@@ -59,7 +59,7 @@ async def _send(port: int, content: bytes) -> bytes:
     try:
         writer.write(content)
         writer.write_eof()
-        return await asyncio.wait_for(reader.read(), 20)
+        return await asyncio.wait_for(reader.read(), 60)
     except OSError:
         return b""
     finally:
@@ -67,7 +67,7 @@ async def _send(port: int, content: bytes) -> bytes:
 
 
 async def _wait_for(port: int) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         with suppress(OSError):
             _, writer = await asyncio.open_connection(HOST, port)

@@ -185,7 +185,7 @@ class Server:
         answer = b""
         with suppress(OSError):
             writer.write_eof()
-            answer = await asyncio.wait_for(reader.read(), 20)
+            answer = await asyncio.wait_for(reader.read(), 60)
         writer.close()
         assert answer == b"" or answer.startswith(b"HTTP/1.1 ")
         self.corpus.inputs += 1

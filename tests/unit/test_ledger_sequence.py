@@ -213,7 +213,7 @@ def test_a_writer_that_stops_in_its_turn_does_not_hold_up_the_others(node: Ledge
 
     def freeze(edge: Edge, taken: frozenset[str]) -> Step | None:
         holding.set()
-        frozen.wait(20)
+        frozen.wait(60)
         return None
 
     node.store.edge()
@@ -221,7 +221,7 @@ def test_a_writer_that_stops_in_its_turn_does_not_hold_up_the_others(node: Ledge
     assert isinstance(writer, sequence.SequencedWriter)
     thread = threading.Thread(target=lambda: _refused(writer.in_turn, NO_CLAIMS, freeze))
     thread.start()
-    assert holding.wait(20)
+    assert holding.wait(60)
     assert node.record([event(1)])[0].place == 0
     frozen.set()
     thread.join(20)

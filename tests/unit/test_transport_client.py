@@ -18,7 +18,7 @@ from lienthong.transport.client import Address, ConnectionPool, InProcessTranspo
 from lienthong.transport.limits import Limits, PoolLimits
 from lienthong.transport.messages import Connection, Request, Response
 from tests.fixtures.transport_pool import GET, POST, at, saying, send
-from tests.fixtures.transport_talk import HOST, echo, raw_server, run, serving
+from tests.fixtures.transport_talk import HOST, echo, raw_server, run, serving, settled
 
 
 def test_brings_the_response_and_who_gave_it() -> None:
@@ -58,8 +58,7 @@ def test_does_not_use_a_connection_that_the_peer_has_closed() -> None:
         async with serving(limits=Limits(idle_seconds=0.05, sweep_seconds=0.02)) as server:
             pool = ConnectionPool()
             first = await send(pool, server.port)
-            await asyncio.sleep(0.3)
-            assert pool.connections == ()
+            await settled(lambda: pool.connections == ())
             second = await send(pool, server.port)
             assert second.connection is not first.connection
             pool.close()
@@ -109,10 +108,9 @@ def test_ends_a_request_whose_time_is_over_and_cuts_its_connection() -> None:
         async with serving(slow) as server:
             pool = ConnectionPool()
             with pytest.raises(TimedOut) as caught:
-                await send(pool, server.port, timeout_seconds=0.15)
+                await send(pool, server.port, timeout_seconds=1.0)
             assert caught.value.status == 504
-            await asyncio.sleep(0.05)
-            assert pool.connections == ()
+            await settled(lambda: pool.connections == ())
 
     run(main())
 
@@ -143,8 +141,7 @@ def test_a_cancelled_request_takes_its_connection_with_it() -> None:
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            await asyncio.sleep(0.05)
-            assert pool.connections == ()
+            await settled(lambda: pool.connections == ())
 
     run(main())
 
@@ -172,17 +169,20 @@ def test_waits_for_a_connection_where_only_so_many_may_be_open() -> None:
 
 
 def test_waiting_for_a_connection_counts_as_time() -> None:
+    answering = asyncio.Event()
+
     async def slow(request: Request) -> Response:
-        await asyncio.sleep(0.3)
+        await answering.wait()
         return Response(200)
 
     async def main() -> None:
         async with serving(slow) as server:
             pool = ConnectionPool(limits=PoolLimits(connections_per_address=1))
             first = asyncio.create_task(send(pool, server.port))
-            await asyncio.sleep(0.02)
+            await settled(lambda: len(pool.connections) == 1)
             with pytest.raises(TimedOut):
                 await send(pool, server.port, timeout_seconds=0.1)
+            answering.set()
             assert (await first).status == 200
             assert (await send(pool, server.port)).status == 200
             pool.close()
@@ -215,17 +215,20 @@ def test_closes_the_oldest_idle_connection_to_make_room_for_another_address() ->
 
 
 def test_refuses_when_all_connections_are_in_use() -> None:
+    answering = asyncio.Event()
+
     async def slow(request: Request) -> Response:
-        await asyncio.sleep(0.2)
+        await answering.wait()
         return Response(200)
 
     async def main() -> None:
         pool = ConnectionPool(limits=PoolLimits(connections=1))
         async with serving(slow) as one, serving() as two:
             first = asyncio.create_task(send(pool, one.port))
-            await asyncio.sleep(0.02)
+            await settled(lambda: len(pool.connections) == 1)
             with pytest.raises(PoolExhausted):
                 await send(pool, two.port)
+            answering.set()
             await first
         pool.close()
 
@@ -238,8 +241,7 @@ def test_closes_idle_connections_after_their_time() -> None:
             limits = PoolLimits(idle_seconds=0.05, sweep_seconds=0.02)
             pool = ConnectionPool(limits=limits)
             await send(pool, server.port)
-            await asyncio.sleep(0.3)
-            assert pool.connections == ()
+            await settled(lambda: pool.connections == ())
 
     run(main())
 
@@ -259,8 +261,7 @@ def test_an_unwelcome_connection_gets_no_request() -> None:
             pool = ConnectionPool(on_connect=refuse)
             with pytest.raises(ConnectFailed):
                 await send(pool, server.port)
-            await asyncio.sleep(0.05)
-            assert pool.connections == ()
+            await settled(lambda: pool.connections == ())
 
     run(main())
     assert seen == []
@@ -273,11 +274,10 @@ def test_cuts_connections_by_address_and_by_check() -> None:
             for server in (one, two, one):
                 await send(pool, server.port)
             pool.close_address(at(one.port))
-            await asyncio.sleep(0.05)
+            await settled(lambda: len(pool.connections) == 1)
             assert [c.peer_address for c in pool.connections] == [f"{HOST}:{two.port}"]
             assert pool.check_connections(lambda connection: connection.secure) == 1
-            await asyncio.sleep(0.05)
-            assert pool.connections == ()
+            await settled(lambda: pool.connections == ())
             assert (await send(pool, one.port)).status == 200
             pool.close()
 

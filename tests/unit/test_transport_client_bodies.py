@@ -15,7 +15,7 @@ from lienthong.transport.limits import Limits, PoolLimits
 from lienthong.transport.messages import Body, Request, Response
 from lienthong.transport.spool import SpoolFile
 from tests.fixtures.transport_pool import GET, OK, saying, send
-from tests.fixtures.transport_talk import raw_server, run, serving
+from tests.fixtures.transport_talk import raw_server, run, serving, settled
 
 
 def spooled(folder: Path, content: bytes) -> Body:
@@ -71,8 +71,7 @@ def test_an_early_refusal_ends_the_sending_of_a_large_body(tmp_path: Path) -> No
             body = spooled(tmp_path, bytes(8_000_000))
             response = await send(pool, server.port, Request("POST", "/", [], body))
             assert response.status == 413
-            await asyncio.sleep(0.05)
-            assert pool.connections == ()
+            await settled(lambda: pool.connections == ())
 
     run(main())
 
@@ -92,7 +91,7 @@ def test_a_response_that_nobody_takes_leaves_no_file(tmp_path: Path) -> None:
             while list(tmp_path.iterdir()):
                 await asyncio.sleep(0.01)
 
-    run(asyncio.wait_for(main(), 20))
+    run(asyncio.wait_for(main(), 60))
 
 
 def test_a_body_that_keeps_moving_may_take_longer_than_the_timeout(tmp_path: Path) -> None:
@@ -104,7 +103,7 @@ def test_a_body_that_keeps_moving_may_take_longer_than_the_timeout(tmp_path: Pat
         for _ in range(8):
             writer.write(b"x" * (size // 8))
             await writer.drain()
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.15)
 
     async def main() -> None:
         async with await asyncio.start_server(slowly, "127.0.0.1", 0) as server:
@@ -112,7 +111,7 @@ def test_a_body_that_keeps_moving_may_take_longer_than_the_timeout(tmp_path: Pat
             limits = PoolLimits(spool_threshold_bytes=1000, sweep_seconds=0.02)
             pool = ConnectionPool(limits=limits, spool_folder=tmp_path)
             address = Address("127.0.0.1", port, False)
-            response = await pool.send(address, GET, timeout_seconds=0.3)
+            response = await pool.send(address, GET, timeout_seconds=1.0)
             assert response.body.size == size
             response.body.discard()
             pool.close()
@@ -136,7 +135,7 @@ def test_a_peer_that_trickles_bytes_is_given_up(tmp_path: Path) -> None:
             limits = PoolLimits(spool_threshold_bytes=1000, sweep_seconds=0.02)
             pool = ConnectionPool(limits=limits, spool_folder=tmp_path)
             with pytest.raises(TimedOut):
-                await pool.send(Address("127.0.0.1", port, False), GET, timeout_seconds=0.3)
+                await pool.send(Address("127.0.0.1", port, False), GET, timeout_seconds=1.0)
             pool.close()
 
     run(main())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from lienthong.errors import (
@@ -16,7 +14,7 @@ from lienthong.transport.client import ConnectionPool
 from lienthong.transport.limits import PoolLimits
 from lienthong.transport.messages import Body, Request, Response
 from tests.fixtures.transport_pool import GET, OK, answered, saying, send
-from tests.fixtures.transport_talk import HOST, raw_server, run, serving
+from tests.fixtures.transport_talk import HOST, raw_server, run, serving, settled
 
 
 def test_takes_a_response_that_ends_with_the_connection() -> None:
@@ -110,8 +108,7 @@ def test_does_not_reuse_a_connection_with_bytes_that_nobody_asked_for() -> None:
         async with raw_server(saying(response, b"HTTP/1.1 200 FORGED\r\n", then_wait=True)) as port:
             pool = ConnectionPool()
             await send(pool, port, GET)
-            await asyncio.sleep(0.1)
-            assert pool.connections == ()
+            await settled(lambda: pool.connections == ())
 
     run(main())
 

@@ -20,6 +20,7 @@ from tests.fixtures.transport_talk import (
     read_response,
     run,
     serving,
+    settled,
     talk,
 )
 
@@ -228,7 +229,7 @@ def test_cuts_connections_that_are_no_longer_good() -> None:
     async def main() -> None:
         async with serving() as server:
             reader, writer = await asyncio.open_connection(HOST, server.port)
-            await asyncio.sleep(0.02)
+            await settled(lambda: len(server.connections) == 1)
             assert server.check_connections(lambda connection: not connection.peer_address) == 1
             with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
                 await reader.readexactly(1)

@@ -61,7 +61,7 @@ def test_deletes_the_spool_file_of_a_client_that_goes_away(tmp_path: Path) -> No
             while list(tmp_path.iterdir()):
                 await asyncio.sleep(0.01)
 
-    run(asyncio.wait_for(main(), 20))
+    run(asyncio.wait_for(main(), 60))
 
 
 def test_cuts_the_connection_when_a_file_vanishes_under_a_response(tmp_path: Path) -> None:

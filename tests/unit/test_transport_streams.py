@@ -12,7 +12,7 @@ from lienthong.transport.client import ConnectionPool
 from lienthong.transport.messages import Body, Connection, Request, Response, Stream
 from lienthong.transport.spool import SpoolFile
 from tests.fixtures.transport_pool import GET, OK, at, saying
-from tests.fixtures.transport_talk import ask, raw_server, run, serving
+from tests.fixtures.transport_talk import ask, raw_server, run, serving, settled
 
 
 class Collector:
@@ -121,9 +121,8 @@ def test_a_response_that_breaks_off_is_an_error(
             sink = Collector()
             pool = ConnectionPool()
             with pytest.raises(error):
-                await pool.stream(at(port), GET, sink, timeout_seconds=0.5)
-            await asyncio.sleep(0.05)
-            assert pool.connections == ()
+                await pool.stream(at(port), GET, sink, timeout_seconds=1 if then_wait else 60)
+            await settled(lambda: pool.connections == ())
 
     run(main())
 
@@ -133,23 +132,25 @@ def test_what_the_taker_refuses_ends_the_connection() -> None:
         async with serving(counting) as server:
             pool = ConnectionPool()
             with pytest.raises(ResponseMalformed):
-                await pool.stream(at(server.port), GET, Collector(refuse=True), timeout_seconds=10)
-            await asyncio.sleep(0.05)
-            assert pool.connections == ()
+                await pool.stream(at(server.port), GET, Collector(refuse=True), timeout_seconds=60)
+            await settled(lambda: pool.connections == ())
 
     run(main())
 
 
 def test_a_client_that_is_gone_leaves_no_file_behind(tmp_path: Path) -> None:
+    gone, put_in = asyncio.Event(), asyncio.Event()
+
     async def filing(request: Request) -> Response:
         stream = Stream()
 
         async def put() -> None:
-            await asyncio.sleep(0.2)
+            await gone.wait()
             file = SpoolFile(tmp_path)
             file.write(b"x" * 3_000_000)
             stream.put(file.finish())
             stream.end()
+            put_in.set()
 
         asyncio.get_running_loop().create_task(put())
         return Response(200, [], stream=stream)
@@ -157,10 +158,9 @@ def test_a_client_that_is_gone_leaves_no_file_behind(tmp_path: Path) -> None:
     async def main() -> None:
         async with serving(filing) as server:
             with pytest.raises(TimedOut):
-                await ConnectionPool().stream(
-                    at(server.port), GET, Collector(), timeout_seconds=0.1
-                )
-            await asyncio.sleep(0.5)
+                await ConnectionPool().stream(at(server.port), GET, Collector(), timeout_seconds=1)
+            gone.set()
+            await put_in.wait()
+            await settled(lambda: not list(tmp_path.iterdir()))
 
     run(main())
-    assert list(tmp_path.iterdir()) == []
