@@ -17,6 +17,7 @@ from lienthong.errors import (
 from lienthong.transport.client import Address, ConnectionPool, InProcessTransport
 from lienthong.transport.limits import Limits, PoolLimits
 from lienthong.transport.messages import Connection, Request, Response
+from lienthong.transport.tls import client_context
 from tests.fixtures.transport_pool import GET, POST, at, saying, send
 from tests.fixtures.transport_talk import HOST, echo, raw_server, run, serving, settled
 
@@ -198,6 +199,43 @@ def test_a_failed_connection_lets_the_next_in_line_open_one() -> None:
                 *(send(pool, port) for _ in range(4)), return_exceptions=True
             )
             assert [type(result) for result in results] == [PeerClosed] * 4
+
+    run(main())
+
+
+def test_few_connections_to_one_address_are_opened_at_a_time_and_the_others_wait() -> None:
+    """A peer that starts again would spend all its time on handshakes, and end them as too slow."""
+    opened = 0
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal opened
+        opened += 1
+        await reader.read()
+        writer.close()
+
+    async def main() -> None:
+        limits = PoolLimits(opening_per_address=2)
+        async with raw_server(silent) as port:
+            pool = ConnectionPool(client_context, limits, connect_timeout_seconds=1.0)
+            address = Address(HOST, port, tls=True)
+            results = await asyncio.gather(
+                *(pool.send(address, GET, timeout_seconds=60) for _ in range(20)),
+                return_exceptions=True,
+            )
+        assert [type(result) for result in results] == [ConnectFailed] * 20
+        assert 0 < opened < 20  # most have waited for their turn until their time was over
+
+    run(main())
+
+
+def test_whoever_waits_for_a_turn_to_connect_takes_a_connection_that_is_free_before() -> None:
+    async def main() -> None:
+        async with serving() as server:
+            pool = ConnectionPool(limits=PoolLimits(opening_per_address=1))
+            results = await asyncio.gather(*(send(pool, server.port) for _ in range(50)))
+            assert {result.status for result in results} == {200}
+            assert len(pool.connections) < 50
+            pool.close()
 
     run(main())
 

@@ -79,12 +79,13 @@ class Transport(Protocol):
 class _Lane:
     """The connections to one address."""
 
-    __slots__ = ("authority", "idle", "open_count", "waiting")
+    __slots__ = ("authority", "idle", "open_count", "opening_count", "waiting")
 
     def __init__(self, address: Address) -> None:
         self.authority = address.authority
         self.idle: list[ClientProtocol] = []
         self.open_count = 0
+        self.opening_count = 0  # of those
         self.waiting: deque[asyncio.Future[ClientProtocol | None]] = deque()
 
 
@@ -198,21 +199,36 @@ class ConnectionPool:
         deadline: float,
         timeout_seconds: float,
     ) -> ClientProtocol:
-        while lane.open_count >= self._limits.connections_per_address:
-            waiter: asyncio.Future[ClientProtocol | None] = loop.create_future()
-            lane.waiting.append(waiter)
+        until = deadline
+        while True:
+            full = lane.open_count >= self._limits.connections_per_address
+            # Once there is room, waiting for one's turn to connect is a part of connecting.
+            latest = loop.time() + self._connect_timeout_seconds
+            until = deadline if full else min(until, latest)
+            if not full and lane.opening_count < self._limits.opening_per_address:
+                break
             try:
-                async with asyncio.timeout_at(deadline):
-                    protocol = await waiter
-            except BaseException as error:
-                self._give_up(lane, waiter)
-                if isinstance(error, TimeoutError):
-                    raise TimedOut(address=address, timeout_seconds=timeout_seconds) from error
-                raise
+                protocol = await self._wait(loop, lane, until)
+            except TimeoutError as error:
+                late = TimedOut(address=address, timeout_seconds=timeout_seconds)
+                raise (late if full else _connect_error(address, error)) from error
             if protocol is not None and protocol.is_usable(loop.time()):
                 return protocol
-        self._make_room()
-        return await self._open(loop, lane, address, deadline)
+        self._make_room(lane)
+        return await self._open(loop, lane, address, until)
+
+    async def _wait(
+        self, loop: asyncio.AbstractEventLoop, lane: _Lane, until: float
+    ) -> ClientProtocol | None:
+        """Wait in line for a connection that is free, or for room for another (None)."""
+        waiter: asyncio.Future[ClientProtocol | None] = loop.create_future()
+        lane.waiting.append(waiter)
+        try:
+            async with asyncio.timeout_at(until):
+                return await waiter
+        except BaseException:
+            self._give_up(lane, waiter)
+            raise
 
     def _give_up(self, lane: _Lane, waiter: asyncio.Future[ClientProtocol | None]) -> None:
         """Stop waiting; pass on what was handed over in the same moment."""
@@ -225,26 +241,27 @@ class ConnectionPool:
         elif waiter in lane.waiting:
             lane.waiting.remove(waiter)
 
-    def _make_room(self) -> None:
+    def _make_room(self, lane: _Lane) -> None:
         """Keep below the limit of all connections. Raises PoolExhausted."""
         if len(self._protocols) + self._opening < self._limits.connections:
             return
         idle = [lane.idle[0] for lane in self._lanes.values() if lane.idle]
         if not idle:
+            self._wake(lane)  # the next in line is not to wait for a turn that was not taken
             raise PoolExhausted(limit=self._limits.connections)
         oldest = min(idle, key=lambda protocol: protocol.idle_since)
         self._lanes[self._protocols[oldest]].idle.remove(oldest)
         oldest.abort()
 
     async def _open(
-        self, loop: asyncio.AbstractEventLoop, lane: _Lane, address: Address, deadline: float
+        self, loop: asyncio.AbstractEventLoop, lane: _Lane, address: Address, until: float
     ) -> ClientProtocol:
         limits = self._limits
         lane.open_count += 1
+        lane.opening_count += 1
         self._opening += 1
         try:
             context = self._tls_context() if address.tls and self._tls_context else address.tls
-            until = min(deadline, loop.time() + self._connect_timeout_seconds)
             async with asyncio.timeout_at(until):
                 _, protocol = await loop.create_connection(
                     lambda: ClientProtocol(
@@ -265,10 +282,12 @@ class ConnectionPool:
                 )
         except BaseException as error:
             lane.open_count -= 1
-            self._wake(lane)
             raise _connect_error(address, error) from error
         finally:
             self._opening -= 1
+            lane.opening_count -= 1
+            if lane.open_count < limits.connections_per_address:
+                self._wake(lane)
         if protocol.failure is not None:  # lost between the handshake and now
             lane.open_count -= 1
             self._wake(lane)

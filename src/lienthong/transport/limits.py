@@ -55,6 +55,8 @@ class PoolLimits:
     body_bytes                     a peer that fills the disk with its answer
     spool_threshold_bytes          memory exhaustion by many large answers at a time
     connections_per_address        one slow peer that ties up all connections
+    opening_per_address            a peer that starts again, and has no time left for answers if all
+                                   who wait for it shake hands with it at the same moment
     connections                    exhaustion of file descriptors
     idle_seconds                   shorter than a server's, so that it seldom closes first
     sweep_seconds                  precision of timeouts
@@ -65,6 +67,7 @@ class PoolLimits:
     body_bytes: int = GIB
     spool_threshold_bytes: int = MIB
     connections_per_address: int = 256
+    opening_per_address: int = 32
     connections: int = 4096
     idle_seconds: float = 55.0
     sweep_seconds: float = 0.1
