@@ -43,4 +43,4 @@ def test_all_ports_show_the_certificate_of_a_new_authority_without_a_restart(
         run("directory", "approve", str(federation.directory), str(node.state / "request.json"))
         assert before.strip() != pem.strip()
         assert eventually(lambda: shown(https).strip() == pem.strip())
-        assert shown(node.peer_port).strip() == pem.strip()
+        assert eventually(lambda: shown(node.peer_port).strip() == pem.strip())
