@@ -282,8 +282,8 @@ def judge(tests: Kills, folder: Path, jobs: int) -> set[str]:
     pairs = [(name, [test]) for name, test in tests.items() if test not in unsound]
     work = partial(first_to_miss, folder=folder)
     missed = set()
-    for count, (name, test) in enumerate(in_processes(work, pairs, jobs), 1):
-        missed |= {name} if test else set()
+    for count, (name, found) in enumerate(in_processes(work, pairs, jobs), 1):
+        missed |= {name} if found else set()
         if count % 50 == 0:
             print(f"{count} of {len(pairs)} checks removed", flush=True)
     return missed
@@ -399,7 +399,8 @@ def candidates(notes: dict[str, list[dict[str, Any]]], lost: set[str]) -> dict[s
 
 def _bearable(tests: list[tuple[float, str]]) -> list[str]:
     """The first always; then those that together are not too slow."""
-    chosen, spent = [], 0.0
+    chosen: list[str] = []
+    spent = 0.0
     for seconds, test in tests:
         spent += seconds
         if not chosen or spent < LONGEST_SEARCH_SECONDS:

@@ -175,6 +175,55 @@ def test_refuses_connections_above_the_limit() -> None:
     assert run(main()).startswith(b"HTTP/1.1 503 ")
 
 
+async def admitted(port: int) -> bytes:
+    """The first answer that is no refusal for want of room."""
+    while (answer := await talk(port, post(b"new"))).startswith(b"HTTP/1.1 503 "):
+        await asyncio.sleep(0.02)
+    return answer
+
+
+def test_a_full_server_cuts_whoever_sends_least_and_serves_the_newcomer() -> None:
+    limits = Limits(connections=2, header_seconds=0.1, sweep_seconds=0.02)
+
+    async def main() -> tuple[bytes, bytes, bytes]:
+        async with serving(limits=limits) as server:
+            slow_answer, slow = await asyncio.open_connection(HOST, server.port)
+            fast_answer, fast = await asyncio.open_connection(HOST, server.port)
+            slow.write(post(b"x" * 2000)[:-1990])
+            fast.write(post(b"y" * 2000)[:-1])
+            newcomer = await admitted(server.port)
+            fast.write(b"y")
+            fast.write_eof()
+            answers = newcomer, await slow_answer.read(), await fast_answer.read()
+            slow.close()
+            fast.close()
+            return answers
+
+    newcomer, slow, fast = run(main())
+    assert newcomer.startswith(b"HTTP/1.1 200 ")
+    assert slow == b""
+    assert fast.startswith(b"HTTP/1.1 200 ")
+
+
+def test_an_idle_connection_gives_way_before_a_slow_one() -> None:
+    limits = Limits(connections=2, header_seconds=0.1, sweep_seconds=0.02)
+
+    async def main() -> tuple[bytes, bytes, bool]:
+        async with serving(limits=limits) as server:
+            idle_answer, idle = await asyncio.open_connection(HOST, server.port)
+            _, slow = await asyncio.open_connection(HOST, server.port)
+            slow.write(post(b"x" * 2000)[:-1990])
+            newcomer = await admitted(server.port)
+            answers = newcomer, await idle_answer.read(), len(server.connections) > 0
+            idle.close()
+            slow.close()
+            return answers
+
+    newcomer, idle, slow_is_there = run(main())
+    assert newcomer.startswith(b"HTTP/1.1 200 ")
+    assert (idle, slow_is_there) == (b"", True)
+
+
 def test_tells_nothing_of_a_fault_in_the_handler() -> None:
     async def broken(request: Request) -> Response:
         raise ZeroDivisionError("secret detail")

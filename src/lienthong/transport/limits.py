@@ -18,7 +18,7 @@ class Limits:
     target_bytes                   endless request line (414)
     body_bytes                     disk exhaustion (413)
     spool_threshold_bytes          memory exhaustion by many large bodies at a time
-    connections                    exhaustion of file descriptors (503)
+    connections                    exhaustion of file descriptors: the slowest gives way, or 503
     handshake_seconds              clients that connect and never finish TLS
     header_seconds                 slowloris: a request head that arrives byte by byte
     idle_seconds                   kept-alive connections that nobody uses

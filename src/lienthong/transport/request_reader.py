@@ -60,6 +60,7 @@ class RequestReader(HttpProtocol):
         "_chunked",
         "_closing",
         "_continue_due",
+        "_first_byte",
         "_head_bytes",
         "_listener",
         "_mark_bytes",
@@ -83,6 +84,7 @@ class RequestReader(HttpProtocol):
         self._reading = IDLE
         self._begun = False  # whether the parser holds a part of a request
         self._since = listener.now  # when the present kind of reading began
+        self._first_byte = listener.now  # when the first byte of the present request came
         self._busy = False  # whether a request is being answered
         self._closing = False
         self._upgrading = False

@@ -8,6 +8,7 @@ import os
 import socket
 import uuid
 from collections import deque
+from operator import itemgetter
 
 from lienthong.errors import (
     HandlerFailed,
@@ -49,13 +50,39 @@ class ServerProtocol(RequestReader):
     # --- connection ------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the connection, or refuse it if there are too many."""
+        """Take the connection; where there are too many, one must give way."""
         super().connection_made(transport)
         connections = self._listener.connections
         connections.add(self)
         limit = self._listener.limits.connections
-        if len(connections) > limit:
+        if len(connections) > limit and not self._make_room():
             self._write_refusal(TooManyConnections(limit=limit))
+
+    def _make_room(self) -> bool:
+        """Cut whoever sends least; returns whether there was anybody so slow.
+
+        A steady drip is never too slow for the timers; many of them would keep all others out.
+        """
+        speeds = [(each.speed(), each) for each in self._listener.connections]
+        slow = [(speed, each) for speed, each in speeds if speed is not None]
+        if not slow:
+            return False
+        min(slow, key=itemgetter(0))[1].abort()
+        return True
+
+    def speed(self) -> float | None:
+        """Bytes a second of the request being read; None when it is nobody's to give way.
+
+        None: answered right now, refused, cut already, or not here for ``header_seconds`` yet.
+        """
+        limits = self._listener.limits
+        idle = self._reading == IDLE
+        seconds = self._listener.now - (self._since if idle else self._first_byte)
+        if self._busy or self._spilling or self._reading == DEAF or self._transport.is_closing():
+            return None
+        if seconds <= limits.header_seconds:
+            return None
+        return 0.0 if idle else (self._head_bytes + self._intake.size_bytes) / seconds
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone; a running handler goes on, its response is dropped."""
@@ -81,7 +108,7 @@ class ServerProtocol(RequestReader):
             return
         if self._reading == IDLE:
             self._reading = HEAD
-            self._since = self._listener.now
+            self._since = self._first_byte = self._listener.now
             self._head_bytes = 0
         chunks_before = len(self._intake.chunks)
         self._received_bytes = len(data)
