@@ -190,7 +190,7 @@ def test_a_node_that_waits_for_approval_is_not_said_to_be_stopped(pair: Pair) ->
     waiting = pair.federation.unapproved_node("G19", subsystem="cho")
     waiting.run()
     try:
-        assert eventually(lambda: "node.waiting" in waiting.log.read_text(), seconds=40.0)
+        assert eventually(lambda: "node.waiting" in waiting.log.read_text())
         assert refused("service", "list", str(waiting.state)) == "node.waiting"
     finally:
         assert waiting.stop() == 0

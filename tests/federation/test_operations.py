@@ -206,7 +206,7 @@ def test_a_service_whose_source_is_away_at_the_start_opens_when_it_is_back(
     assert code() == "message.service_disabled"
     assert ask(unusual).status == 200
     (folder / "muon.away").rename(file)
-    assert eventually(lambda: code() == "200", seconds=20)
+    assert eventually(lambda: code() == "200", seconds=90)
 
 
 def test_a_second_process_on_one_state_folder_is_refused(unusual: Pair) -> None:

@@ -20,12 +20,12 @@ from tests.fixtures.socket_keeper import SocketKeeper
 from tests.fixtures.steady_load import EchoService, SteadyLoad
 
 CALLS_PER_SECOND = short_or_long(20.0, 60.0)
-WITHIN_SECONDS = 120.0  # a busy machine answers later
+WITHIN_SECONDS = 300.0  # a busy machine answers later
 # Longer than a restart takes on a busy machine: a connection waits while its node restarts.
 SETTINGS = {
-    "connect_timeout_seconds": "120",
-    "service_timeout_seconds": "120",
-    "drain_seconds": "90",
+    "connect_timeout_seconds": "300",
+    "service_timeout_seconds": "300",
+    "drain_seconds": "240",
     "maximum_connections": "20000",  # on a busy machine many calls wait for a restart
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,12 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, MetaData, create_engine, inspect, text
+from sqlalchemy import Connection, Engine, MetaData, create_engine, event, inspect, text
 from sqlalchemy.exc import OperationalError
 
 from lienthong.errors import SchemaChangeFailed, SchemaTooNew, SchemaVersionUnknown
 from lienthong.ledger.database import connect_database, open_database
+from lienthong.schema import migrations
 from lienthong.schema.migrations import (
     VERSION_TABLE,
     bring_up_to_date,
@@ -184,6 +186,29 @@ def test_a_step_that_fails_leaves_everything_as_it_was(empty: Engine) -> None:
         bring_up_to_date(empty)
     assert current(empty) == ""
     assert inspect(empty).get_table_names() == []
+
+
+def test_a_step_may_think_longer_than_other_transactions(
+    url: str, empty: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A busy machine loads Alembic in the middle of it, and takes its time."""
+    if url.startswith("postgresql"):
+        event.listen(empty, "connect", _hurry)
+        empty.dispose()  # what is open already
+    run = migrations._run
+
+    def think(connection: Connection, before: str, version: str) -> None:
+        time.sleep(1.0)
+        run(connection, before, version)
+
+    monkeypatch.setattr(migrations, "_run", think)
+    bring_up_to_date(empty)
+    assert current(empty) == newest()
+
+
+def _hurry(connection: Any, record: object) -> None:
+    connection.execute("SET idle_in_transaction_session_timeout TO 300")
+    connection.commit()
 
 
 def test_a_database_that_cannot_be_read_is_an_error_of_ours(tmp_path: Path) -> None:

@@ -29,6 +29,9 @@ VERSION_TABLE = "lienthong_schema"
 LOCK_NUMBER = 0x4C54_5343  # advisory lock on PostgreSQL: "LTSC"
 # A table may be in use by older gateways: wait for their transactions, but not for ever.
 LOCK_TIMEOUT = "60s"
+# A step may think between two statements for longer than a node's other transactions: Alembic is
+# loaded in between, and a start on a busy machine gets little time of the processor.
+THINKING_TIME = "10min"
 
 _FOLDER = Path(__file__).parent
 
@@ -108,6 +111,9 @@ def _take_turn(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     else:
         connection.exec_driver_sql(f"SET LOCAL lock_timeout TO '{LOCK_TIMEOUT}'")
+        connection.exec_driver_sql(
+            f"SET LOCAL idle_in_transaction_session_timeout TO '{THINKING_TIME}'"
+        )
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK_NUMBER})")
 
 
