@@ -9,16 +9,16 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, select
 
 from lienthong.catalogue.models import CatalogueEntry, EntryField, Facts
 from lienthong.catalogue.query import Query
 from lienthong.catalogue.search import CatalogueSearch
 from lienthong.catalogue.store import CatalogueStore
-from lienthong.catalogue.tables import CHANGE, POSTING, SCHEMA, STATE, open_catalogue
+from lienthong.catalogue.tables import CHANGE, POSTING, open_catalogue
 from lienthong.contracts.classification import Classification
 from lienthong.demo.datasets import generated_entries
-from lienthong.errors import EntryUnknown, QueryInvalid, SchemaTooNew
+from lienthong.errors import EntryUnknown, QueryInvalid
 
 NOW = datetime(2026, 9, 1, 8, 0, tzinfo=UTC)
 
@@ -167,15 +167,6 @@ def test_a_contract_is_given_back_byte_by_byte(store: CatalogueStore) -> None:
     store.save([entry("a", "Thuốc")], contracts={"0" * 64: b"\xef\xbb\xbfkind: DataContract\r\n"})
     assert store.contract("0" * 64) == b"\xef\xbb\xbfkind: DataContract\r\n"
     assert store.contract("1" * 64) is None
-
-
-def test_a_database_of_a_newer_program_is_left_alone(url: str) -> None:
-    engine = open_catalogue(url)
-    with engine.begin() as connection:
-        connection.execute(update(STATE).values(schema=SCHEMA + 1))
-    engine.dispose()
-    with pytest.raises(SchemaTooNew):
-        open_catalogue(url)
 
 
 def test_entries_beyond_one_block_of_the_index_are_found(store: CatalogueStore) -> None:

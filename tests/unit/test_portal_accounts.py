@@ -18,7 +18,6 @@ from lienthong.errors import (
     SignInLocked,
     SignInRefused,
 )
-from lienthong.ledger.database import connect_database
 from lienthong.portal.account_store import AccountStore
 from lienthong.portal.accounts import FREE_FAILURES, Accounts
 from lienthong.portal.audit import Audit
@@ -30,7 +29,7 @@ from lienthong.portal.sessions import (
     LONGEST_SECONDS,
     SessionStore,
 )
-from lienthong.portal.tables import make_tables
+from lienthong.portal.tables import open_portal
 from lienthong.portal.totp import STEP_SECONDS, code_at
 from tests.fixtures.portal_site import PASSWORD, QUICK, Clock
 
@@ -40,9 +39,8 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     url = f"sqlite:///{tmp_path}/portal.db"
     if request.param == "postgresql":
         url = str(request.getfixturevalue("postgresql_url"))
-    engine = connect_database(url)
-    make_tables(engine)
-    make_tables(engine)  # a second start changes nothing
+    open_portal(url).dispose()
+    engine = open_portal(url)  # a second start changes nothing
     yield engine
     engine.dispose()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,15 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, MetaData, create_engine, event, inspect, text
 from sqlalchemy.exc import OperationalError
 
+from lienthong.catalogue import tables as catalogue_tables
 from lienthong.errors import SchemaChangeFailed, SchemaTooNew, SchemaVersionUnknown
 from lienthong.ledger.database import connect_database, open_database
+from lienthong.portal import tables as portal_tables
 from lienthong.schema import migrations
 from lienthong.schema.migrations import (
+    NODE,
     VERSION_TABLE,
+    Line,
     bring_up_to_date,
     check_known,
     current,
@@ -30,6 +34,8 @@ from lienthong.schema.migrations import (
 )
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
+# Steps, what sources describe, and databases of their own, which have tests further down.
+OTHERS = {"sources", "versions", "catalogue", "portal"}
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -51,8 +57,7 @@ def declared() -> list[MetaData]:
     modules = [
         ".".join(path.relative_to(SOURCE).with_suffix("").parts)
         for path in (SOURCE / "lienthong").rglob("*.py")
-        if "MetaData()" in path.read_text(encoding="utf-8")
-        and path.parts[-2] not in {"sources", "versions", "catalogue", "portal"}
+        if "MetaData()" in path.read_text(encoding="utf-8") and not OTHERS & set(path.parts)
     ]
     named = [vars(importlib.import_module(name)).values() for name in modules]
     return [value for values in named for value in values if isinstance(value, MetaData)]
@@ -81,25 +86,93 @@ def test_the_comparison_sees_a_column_that_no_step_makes(empty: Engine) -> None:
     assert differences(empty) != []
 
 
-# Databases of their own, not a node's, and not yet released: nothing to migrate from so far.
-OWN_DATABASES = {"lienthong/catalogue/tables.py", "lienthong/portal/tables.py"}
-
-
-def test_no_room_makes_tables_of_a_node_by_itself() -> None:
+def test_no_room_makes_tables_by_itself() -> None:
     makers = [
         str(path.relative_to(SOURCE))
         for path in (SOURCE / "lienthong").rglob("*.py")
         if "create_all" in path.read_text(encoding="utf-8") and "demo" not in path.parts
     ]
-    assert set(makers) == OWN_DATABASES
+    assert makers == []
 
 
-def test_the_steps_form_one_line_and_are_named_by_their_numbers() -> None:
-    schema = SOURCE / "lienthong" / "schema"
-    script = ScriptDirectory(str(schema / "environment"), version_locations=[schema / "versions"])
-    line = [step.revision for step in script.walk_revisions()]
-    assert tuple(reversed(line)) == versions()
-    assert len(set(versions())) == len(versions())
+LINES = [NODE, catalogue_tables.SCHEMA, portal_tables.SCHEMA]
+OWN = [
+    (catalogue_tables.SCHEMA, catalogue_tables.metadata, catalogue_tables.open_catalogue),
+    (portal_tables.SCHEMA, portal_tables.metadata, portal_tables.open_portal),
+]
+own_databases = pytest.mark.parametrize(
+    ("line", "metadata", "opener"), OWN, ids=["catalogue", "portal"]
+)
+Opener = Callable[[str], Engine]
+
+
+@pytest.mark.parametrize("line", LINES, ids=["node", "catalogue", "portal"])
+def test_the_steps_form_one_line_and_are_named_by_their_numbers(line: Line) -> None:
+    environment = SOURCE / "lienthong" / "schema" / "environment"
+    script = ScriptDirectory(str(environment), version_locations=[line.versions_folder])
+    steps = [step.revision for step in script.walk_revisions()]
+    assert tuple(reversed(steps)) == versions(line)
+    assert len(set(steps)) == len(steps)
+
+
+def test_each_kind_of_database_has_a_table_and_a_lock_of_its_own() -> None:
+    assert len({each.version_table for each in LINES}) == len(LINES)
+    assert len({each.lock_number for each in LINES}) == len(LINES)
+
+
+@own_databases
+def test_the_catalogue_s_and_the_portal_s_tables_are_those_that_they_declare(
+    url: str, line: Line, metadata: MetaData, opener: Opener
+) -> None:
+    engine = opener(url)
+    assert current(engine, line) == newest(line)
+    with engine.connect() as connection:
+        options = {"include_object": lambda *about: about[1] != line.version_table}
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, metadata) == []
+    for version in reversed(versions(line)):
+        migrate(engine, version, line)
+    assert migrate(engine, newest(line), line) == versions(line)[0]
+    engine.dispose()
+
+
+@own_databases
+def test_their_tables_of_before_there_were_versions_are_taken_over_with_what_they_hold(
+    url: str, line: Line, metadata: MetaData, opener: Opener
+) -> None:
+    opener(url).dispose()
+    engine = connect_database(url)
+    table = "catalogue_label" if line is catalogue_tables.SCHEMA else "portal_sign_in_attempt"
+    values = "'unit', '01', 'Hà Nội'" if table == "catalogue_label" else "'an', 3, 0, 0"
+    with engine.begin() as connection:
+        connection.execute(text(f"INSERT INTO {table} VALUES ({values})"))
+        connection.execute(text(f"DROP TABLE {line.version_table}"))
+    again = opener(url)
+    assert current(again, line) == newest(line)
+    with again.connect() as connection:
+        assert connection.scalar(text(f"SELECT count(*) FROM {table}")) == 1
+    again.dispose()
+    engine.dispose()
+
+
+@own_databases
+def test_a_catalogue_or_portal_of_a_newer_release_is_refused_and_left_alone(
+    url: str, line: Line, metadata: MetaData, opener: Opener
+) -> None:
+    engine = opener(url)
+    with engine.begin() as connection:
+        connection.execute(text(f"UPDATE {line.version_table} SET version_num = '9999'"))
+    with pytest.raises(SchemaTooNew):
+        opener(url)
+    assert current(engine, line) == "9999"
+    engine.dispose()
+
+
+def test_a_node_a_catalogue_and_a_portal_may_share_a_database(url: str) -> None:
+    engines = [open_database(url), *(opener(url) for _, _, opener in OWN)]
+    for line, engine in zip(LINES, engines, strict=True):
+        assert current(engine, line) == newest(line)
+        engine.dispose()
 
 
 def test_every_step_goes_back_and_forth(empty: Engine) -> None:
@@ -197,9 +270,9 @@ def test_a_step_may_think_longer_than_other_transactions(
         empty.dispose()  # what is open already
     run = migrations._run
 
-    def think(connection: Connection, before: str, version: str) -> None:
+    def think(connection: Connection, before: str, version: str, line: Line) -> None:
         time.sleep(1.0)
-        run(connection, before, version)
+        run(connection, before, version, line)
 
     monkeypatch.setattr(migrations, "_run", think)
     bring_up_to_date(empty)

@@ -20,8 +20,12 @@ from lienthong.catalogue.models import CatalogueEntry, Kept
 from lienthong.catalogue.query import Query
 from lienthong.catalogue.routes import page_of
 from lienthong.catalogue.search import CatalogueSearch, Found
+from lienthong.catalogue.tables import SCHEMA
 from lienthong.errors import EntryUnknown, OptionInvalid
 from lienthong.given_paths import read_given
+from lienthong.ledger.database import connect_database
+from lienthong.schema.migrations import migrate as change_tables
+from lienthong.schema.migrations import newest
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -166,6 +170,34 @@ def history(state: State, entry: Key, as_json: AsJson = False) -> None:
         _print_json(kept)
     else:
         _print_history(kept)
+
+
+@app.command()
+def migrate(
+    state: State,
+    to: Annotated[
+        str,
+        typer.Option(
+            help="Phiên bản cần tới; mặc định: mới nhất. Version wanted; default: newest."
+        ),
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Đưa các bảng của danh mục đã dừng tới một phiên bản khác, tiến hoặc lùi.
+
+    Bring a stopped catalogue's tables to another version, forward or back; a start does the
+    forward way by itself.
+
+    Ví dụ (example): lienthong catalogue migrate ./danh-muc --to 0001
+    """
+    engine = connect_database(CatalogueFolder(state).database)
+    try:
+        wanted = to or newest(SCHEMA)
+        before = change_tables(engine, wanted, SCHEMA)
+    finally:
+        engine.dispose()
+    told = {"before": before, "after": wanted}
+    typer.echo(json.dumps(told) if as_json else f"{before or '–'} → {wanted}")
 
 
 def _print_json(value: Any) -> None:

@@ -5,10 +5,12 @@
 ``catalogue_posting`` is the search index: for each term and each block of 65,536 entries one
 compressed bitmap (Roaring) of the entries that have it. It changes in the transaction that
 changes the entry, so it can never fall behind. ``catalogue_change`` tells other processes which
-terms a transaction changed.
+terms a transaction changed. ``versions/`` makes and changes the tables.
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from sqlalchemy import (
     BigInteger,
@@ -23,16 +25,15 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    insert,
-    inspect,
-    select,
 )
-from sqlalchemy.exc import SQLAlchemyError
 
-from lienthong.errors import CatalogueStoreFailed, SchemaTooNew
+from lienthong.errors import LienthongError
 from lienthong.ledger.database import connect_database
+from lienthong.schema.migrations import Line, bring_up_to_date
 
-SCHEMA = 1  # raised with each change of these tables
+_VERSIONS = Path(__file__).parent / "versions"
+
+SCHEMA = Line(_VERSIONS, "lienthong_catalogue_schema", 0x4C54_4341)  # "LTCA"
 
 # Ranges of terms are read in the order of bytes, whatever the language of the server.
 _Plain = Text().with_variant(Text(collation="C"), "postgresql")
@@ -43,7 +44,7 @@ STATE = Table(
     "catalogue_state",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("schema", Integer, nullable=False),
+    Column("schema", Integer, nullable=False),  # 1; what the version is tells SCHEMA
     Column("generation", BigInteger, nullable=False),  # grows with each transaction that writes
 )
 ENTRY = Table(
@@ -97,21 +98,14 @@ PUBLICATION = Table(
 
 
 def open_catalogue(url: str) -> Engine:
-    """Connect, and make the tables where they are missing.
+    """Connect, and bring the tables to this program's version of them.
 
-    Raises ConfigurationError, LedgerUnavailable, SchemaTooNew, CatalogueStoreFailed.
+    Raises ConfigurationError, LedgerUnavailable, SchemaTooNew, SchemaChangeFailed.
     """
     engine = connect_database(url)
     try:
-        with engine.begin() as connection:
-            if not inspect(connection).has_table(STATE.name):
-                metadata.create_all(connection)
-                connection.execute(insert(STATE).values(id=1, schema=SCHEMA, generation=1))
-            found = connection.execute(select(STATE.c.schema)).scalar_one()
-    except SQLAlchemyError as error:
+        bring_up_to_date(engine, SCHEMA)
+    except LienthongError:
         engine.dispose()
-        raise CatalogueStoreFailed(reason=type(error).__name__) from error
-    if found > SCHEMA:
-        engine.dispose()
-        raise SchemaTooNew(found=str(found), known=str(SCHEMA))
+        raise
     return engine

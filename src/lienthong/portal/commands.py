@@ -82,6 +82,44 @@ def run(
     serve(state, listen, tell)
 
 
+@app.command()
+def migrate(
+    state: State,
+    to: Annotated[
+        str,
+        typer.Option(
+            help="Phiên bản cần tới; mặc định: mới nhất. Version wanted; default: newest."
+        ),
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="In JSON. Print JSON.")] = False,
+) -> None:
+    """Đưa các bảng của cổng web đã dừng tới một phiên bản khác, tiến hoặc lùi.
+
+    Bring a stopped portal's tables to another version, forward or back; `portal run` does the
+    forward way by itself.
+
+    Ví dụ · Example: lienthong portal migrate STATE --to 0001
+    """
+    from lienthong.ledger.database import connect_database
+    from lienthong.portal.folder import PortalFolder
+    from lienthong.portal.tables import SCHEMA
+    from lienthong.schema.migrations import migrate as change
+    from lienthong.schema.migrations import newest
+    from lienthong.settings import load_settings
+
+    folder = PortalFolder(state)
+    folder.check()
+    settings = load_settings(folder.settings, os.environ)
+    engine = connect_database(settings.database or folder.database)
+    try:
+        wanted = to or newest(SCHEMA)
+        before = change(engine, wanted, SCHEMA)
+    finally:
+        engine.dispose()
+    told = {"before": before, "after": wanted}
+    typer.echo(json.dumps(told) if as_json else f"{before or '–'} → {wanted}")
+
+
 @user_app.command("add")
 def add_user(
     state: State,
@@ -170,21 +208,19 @@ def _roles(names: list[str]) -> list[Role]:
 @contextmanager
 def _accounts(state: Path, act: str = "", subject: str = "") -> Iterator[Accounts]:
     """The accounts of a portal that may run or not; what was changed is written to the audit."""
-    from lienthong.ledger.database import connect_database
     from lienthong.portal.account_store import AccountStore
     from lienthong.portal.accounts import Accounts
     from lienthong.portal.audit import Audit
     from lienthong.portal.folder import PortalFolder
     from lienthong.portal.sealing import read_secret
-    from lienthong.portal.tables import make_tables
+    from lienthong.portal.tables import open_portal
     from lienthong.settings import load_settings
 
     folder = PortalFolder(state)
     folder.check()
     settings = load_settings(folder.settings, os.environ)
-    engine = connect_database(settings.database or folder.database)
+    engine = open_portal(settings.database or folder.database)
     try:
-        make_tables(engine)
         yield Accounts(AccountStore(engine), read_secret(folder.secret), time.time)
         if act:
             Audit(engine, time.time).write("-", act, subject, "done", "")

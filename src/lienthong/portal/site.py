@@ -13,7 +13,6 @@ from lienthong.catalogue.addresses import Addresses
 from lienthong.catalogue.search import CatalogueSearch
 from lienthong.catalogue.store import CatalogueStore
 from lienthong.catalogue.tables import open_catalogue
-from lienthong.ledger.database import connect_database
 from lienthong.portal.account_store import AccountStore
 from lienthong.portal.accounts import Accounts
 from lienthong.portal.audit import Audit
@@ -25,7 +24,7 @@ from lienthong.portal.pages import Pages
 from lienthong.portal.roles import Role
 from lienthong.portal.sealing import read_secret
 from lienthong.portal.sessions import SessionStore
-from lienthong.portal.tables import make_tables
+from lienthong.portal.tables import open_portal
 from lienthong.settings import Settings
 
 FIRST_ADMINISTRATOR = "admin"
@@ -52,8 +51,7 @@ class Site:
         self.visitor_cookie = f"{prefix}lienthong_visitor"
         self.journey_cookie = f"{prefix}lienthong_journey"
         self.sealer = read_secret(folder.secret)
-        self.engine: Engine = connect_database(settings.database or folder.database)
-        make_tables(self.engine)
+        self.engine: Engine = open_portal(settings.database or folder.database)
         self.accounts = Accounts(AccountStore(self.engine), self.sealer, clock, hasher)
         self.sessions = SessionStore(self.engine, clock)
         self.audit = Audit(self.engine, clock)

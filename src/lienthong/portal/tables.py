@@ -1,10 +1,12 @@
 """The portal's tables: accounts, sessions, failed sign-ins, audit.
 
 They are in the portal's own database, never in a node's: whoever takes over the web process
-gets at no key and no ledger.
+gets at no key and no ledger. ``versions/`` makes and changes them.
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from sqlalchemy import (
     BigInteger,
@@ -18,11 +20,11 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    text,
 )
-from sqlalchemy.exc import DBAPIError
 
-from lienthong.errors import PortalStoreFailed
+from lienthong.errors import LienthongError
+from lienthong.ledger.database import connect_database
+from lienthong.schema.migrations import Line, bring_up_to_date
 
 metadata = MetaData()
 
@@ -77,30 +79,18 @@ AUDIT = Table(
     Column("address", String(64), nullable=False),
 )
 
-# What was done stays written: the database itself refuses to change or delete a line.
-_APPEND_ONLY_SQLITE = (
-    "CREATE TRIGGER IF NOT EXISTS portal_audit_no_{verb} BEFORE {verb} ON portal_audit "
-    "BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END"
-)
-_APPEND_ONLY_POSTGRESQL = (
-    "CREATE OR REPLACE FUNCTION portal_audit_stays() RETURNS trigger LANGUAGE plpgsql AS "
-    "$$ BEGIN RAISE EXCEPTION 'the audit is append-only'; END $$",
-    "CREATE OR REPLACE TRIGGER portal_audit_stays BEFORE UPDATE OR DELETE OR TRUNCATE "
-    "ON portal_audit FOR EACH STATEMENT EXECUTE FUNCTION portal_audit_stays()",
-)
+SCHEMA = Line(Path(__file__).parent / "versions", "lienthong_portal_schema", 0x4C54_504F)  # "LTPO"
 
 
-def make_tables(engine: Engine) -> None:
-    """Make what is not there yet. Raises PortalStoreFailed."""
-    statements = (
-        [_APPEND_ONLY_SQLITE.format(verb=verb) for verb in ("UPDATE", "DELETE")]
-        if engine.dialect.name == "sqlite"
-        else list(_APPEND_ONLY_POSTGRESQL)
-    )
+def open_portal(url: str) -> Engine:
+    """Connect, and bring the tables to this program's version of them.
+
+    Raises ConfigurationError, LedgerUnavailable, SchemaTooNew, SchemaChangeFailed.
+    """
+    engine = connect_database(url)
     try:
-        metadata.create_all(engine)
-        with engine.begin() as connection:
-            for statement in statements:
-                connection.execute(text(statement))
-    except DBAPIError as error:
-        raise PortalStoreFailed() from error
+        bring_up_to_date(engine, SCHEMA)
+    except LienthongError:
+        engine.dispose()
+        raise
+    return engine

@@ -1,7 +1,8 @@
-"""Bringing a node's tables from one version of the schema to another, forward and backward.
+"""Bringing tables from one version of the schema to another, forward and backward.
 
-    bring_up_to_date(engine)       # at each start of a node
-    migrate(engine, "0001")        # before an older release is started again
+    bring_up_to_date(engine)                  # at each start of a node
+    migrate(engine, "0001")                   # before an older release is started again
+    bring_up_to_date(engine, CATALOGUE)       # a database of another kind: a line of its own
 
 A version is a file ``versions/NNNN_subject.py``; its number is the revision. One transaction makes
 each change or none of it. Processes that start at once take turns: by an advisory lock on
@@ -13,7 +14,7 @@ from __future__ import annotations
 import logging
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import Connection, Engine, create_engine, inspect
 from sqlalchemy.exc import SQLAlchemyError
@@ -25,8 +26,6 @@ from lienthong.events import log_event
 if TYPE_CHECKING:
     from alembic.config import Config
 
-VERSION_TABLE = "lienthong_schema"
-LOCK_NUMBER = 0x4C54_5343  # advisory lock on PostgreSQL: "LTSC"
 # A table may be in use by older gateways: wait for their transactions, but not for ever.
 LOCK_TIMEOUT = "60s"
 # A step may think between two statements for longer than a node's other transactions: Alembic is
@@ -35,77 +34,90 @@ THINKING_TIME = "10min"
 
 _FOLDER = Path(__file__).parent
 
+
+class Line(NamedTuple):
+    """The steps of one kind of database. ``lock_number``: its advisory lock on PostgreSQL."""
+
+    versions_folder: Path
+    version_table: str
+    lock_number: int
+
+
+NODE = Line(_FOLDER / "versions", "lienthong_schema", 0x4C54_5343)  # "LTSC"
+VERSION_TABLE = NODE.version_table
+
 logger = logging.getLogger("lienthong.schema")
 
 
 @cache
-def versions() -> tuple[str, ...]:
+def versions(line: Line = NODE) -> tuple[str, ...]:
     """All versions that this program knows, the oldest first."""
-    return tuple(sorted(path.name[:4] for path in (_FOLDER / "versions").glob("[0-9]*.py")))
+    return tuple(sorted(path.name[:4] for path in line.versions_folder.glob("[0-9]*.py")))
 
 
-def newest() -> str:
-    return versions()[-1]
+def newest(line: Line = NODE) -> str:
+    return versions(line)[-1]
 
 
-def current(engine: Engine) -> str:
+def current(engine: Engine, line: Line = NODE) -> str:
     """The version of the tables in ``engine``; empty when there are none yet."""
     try:
         with engine.connect() as connection:
-            return _current(connection)
+            return _current(connection, line)
     except SQLAlchemyError as error:
         raise SchemaChangeFailed(reason=type(error).__name__) from error
 
 
-def check_known(engine: Engine) -> str:
+def check_known(engine: Engine, line: Line = NODE) -> str:
     """Return the version of the tables. Raises SchemaTooNew, SchemaChangeFailed."""
-    found = current(engine)
-    _check(found)
+    found = current(engine, line)
+    _check(found, line)
     return found
 
 
-def bring_up_to_date(engine: Engine) -> None:
+def bring_up_to_date(engine: Engine, line: Line = NODE) -> None:
     """Make or change the tables for this program; nothing happens when they are right already.
 
     Raises SchemaTooNew, SchemaChangeFailed.
     """
-    if check_known(engine) != newest():
-        migrate(engine, newest())
+    if check_known(engine, line) != newest(line):
+        migrate(engine, newest(line), line)
 
 
-def migrate(engine: Engine, version: str) -> None:
-    """Bring the tables to ``version``, forward or backward.
+def migrate(engine: Engine, version: str, line: Line = NODE) -> str:
+    """Bring the tables to ``version``, forward or backward; returns the version before.
 
     Raises SchemaVersionUnknown, SchemaTooNew, SchemaChangeFailed.
     """
-    if version not in versions():
-        raise SchemaVersionUnknown(version=version, known=", ".join(versions()))
+    if version not in versions(line):
+        raise SchemaVersionUnknown(version=version, known=", ".join(versions(line)))
     try:
         with engine.begin() as connection:
-            _take_turn(connection)
-            before = _current(connection)
-            _check(before)
-            _run(connection, before, version)
+            _take_turn(connection, line)
+            before = _current(connection, line)
+            _check(before, line)
+            _run(connection, before, version, line)
     except SQLAlchemyError as error:
         # The driver's own text may hold addresses and passwords.
         raise SchemaChangeFailed(reason=type(error).__name__) from error
     if before != version:
         log_event(logger, logging.INFO, "schema.changed", before=before, after=version)
+    return before
 
 
-def _check(found: str) -> None:
-    if found and found not in versions():
-        raise SchemaTooNew(found=found, known=newest())
+def _check(found: str, line: Line) -> None:
+    if found and found not in versions(line):
+        raise SchemaTooNew(found=found, known=newest(line))
 
 
-def _current(connection: Connection) -> str:
-    if not inspect(connection).has_table(VERSION_TABLE):
+def _current(connection: Connection, line: Line) -> str:
+    if not inspect(connection).has_table(line.version_table):
         return ""
-    found = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar()
+    found = connection.exec_driver_sql(f"SELECT version_num FROM {line.version_table}").scalar()
     return str(found or "")
 
 
-def _take_turn(connection: Connection) -> None:
+def _take_turn(connection: Connection, line: Line) -> None:
     if connection.dialect.name == "sqlite":
         # Python's driver would otherwise end the transaction's protection at each CREATE.
         connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -114,26 +126,27 @@ def _take_turn(connection: Connection) -> None:
         connection.exec_driver_sql(
             f"SET LOCAL idle_in_transaction_session_timeout TO '{THINKING_TIME}'"
         )
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK_NUMBER})")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({line.lock_number})")
 
 
-def _run(connection: Connection, before: str, version: str) -> None:
+def _run(connection: Connection, before: str, version: str, line: Line) -> None:
     from alembic import command  # a start that changes nothing does not pay for the import
 
     if before < version:
-        command.upgrade(_alembic(connection), version)
+        command.upgrade(_alembic(connection, line), version)
     elif before > version:
-        command.downgrade(_alembic(connection), version)
+        command.downgrade(_alembic(connection, line), version)
 
 
-def _alembic(connection: Connection) -> Config:
+def _alembic(connection: Connection, line: Line) -> Config:
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", _escaped(_FOLDER / "environment"))
-    config.set_main_option("version_locations", _escaped(_FOLDER / "versions"))
+    config.set_main_option("version_locations", _escaped(line.versions_folder))
     config.set_main_option("path_separator", "newline")
     config.attributes["connection"] = connection
+    config.attributes["version_table"] = line.version_table
     return config
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from lienthong.schema.migrations import VERSION_TABLE
-
-connection = context.config.attributes["connection"]
-context.configure(connection=connection, version_table=VERSION_TABLE)
+given = context.config.attributes
+context.configure(connection=given["connection"], version_table=given["version_table"])
 with context.begin_transaction():
     context.run_migrations()
