@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from lienthong.portal.desk import NodeDesk
 from tests.fixtures.access_world import TITLE, AccessWorld
 from tests.fixtures.federation import TestNode, eventually
 from tests.fixtures.portal_visitor import PortalVisitor, words
@@ -211,6 +212,17 @@ def test_a_request_with_every_field_wrong_is_told_beside_each_and_loses_nothing(
         assert answer.text.count(f'id="{name}-error"') == 1
     for kept in ("một mục đích quá dài", "31/02/2026", "hôm nào đó", "nhiều"):
         assert kept in answer.text
+
+
+def test_the_last_day_is_whole_in_however_many_parts_it_is_read(world: AccessWorld) -> None:
+    for _ in range(12):
+        world.refuses("khong-co")
+    state = world.pair.consumer.state
+    whole = NodeDesk(state).last_day()
+    assert len(whole) >= 12
+    parts = NodeDesk(state, summary_records=10).last_day()
+    assert {each.request_id for each in parts} == {each.request_id for each in whole}
+    assert all(each.outcome for each in parts)
 
 
 def test_a_node_that_is_away_is_told_on_the_page_and_what_was_typed_stays(

@@ -19,7 +19,8 @@ from lienthong.node.admin_client import call
 from lienthong.node.state import Identity, StateFolder
 
 SUMMARY_SECONDS = 30.0  # a summary of the last day is made again after this time
-SUMMARY_RECORDS = 10_000
+SUMMARY_RECORDS = 10_000  # asked for at once
+SUMMARY_CALLS = 20  # and so often at most: a busier node's day is summed up from its newest part
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,9 @@ class Exchange:
 class NodeDesk:
     """What the console asks of one node."""
 
-    def __init__(self, state: Path | None) -> None:
+    def __init__(self, state: Path | None, summary_records: int = SUMMARY_RECORDS) -> None:
         self._state = state
+        self._summary_records = summary_records
         self._summary: tuple[float, list[Exchange]] | None = None
         self._one = threading.Lock()
 
@@ -88,13 +90,27 @@ class NodeDesk:
         return together(self._call("POST", "/ledger/search", {**wanted, "limit": limit}))
 
     def last_day(self) -> list[Exchange]:
-        """The exchanges of the last 24 hours, at most the newest ten thousand records."""
+        """The exchanges of the last 24 hours, at most the newest two hundred thousand records."""
         with self._one:
             if self._summary is None or time.monotonic() - self._summary[0] > SUMMARY_SECONDS:
-                since = (datetime.now(UTC) - timedelta(hours=24)).isoformat()
-                found = self.exchanges(limit=SUMMARY_RECORDS, since=since)
-                self._summary = (time.monotonic(), found)
+                since = datetime.now(UTC) - timedelta(hours=24)
+                self._summary = (time.monotonic(), together(self._records_since(since)))
             return self._summary[1]
+
+    def _records_since(self, since: datetime) -> list[Mapping[str, Any]]:
+        """All records, newest first, in as many calls as it takes; each record once."""
+        wanted: dict[str, Any] = {"since": since.isoformat(), "limit": self._summary_records}
+        found: dict[tuple[int, ...], Mapping[str, Any]] = {}
+        for _ in range(SUMMARY_CALLS):
+            records = self._call("POST", "/ledger/search", wanted)
+            before = len(found)
+            found |= {tuple(each["place"].values()): each for each in records}
+            if len(records) < self._summary_records or len(found) == before:
+                break
+            oldest = min(datetime.fromisoformat(each["time"]) for each in records)
+            # The end does not count itself: records of the same moment are asked for again.
+            wanted["until"] = (oldest + timedelta(milliseconds=1)).isoformat()
+        return list(found.values())
 
     def trace(self, request_id: str) -> dict[str, Any]:
         """The path of a message through both nodes."""
