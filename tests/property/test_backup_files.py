@@ -17,6 +17,7 @@ from lienthong.errors import (
     BackupLocked,
     NotABackup,
     PassphraseWanted,
+    PathUnusable,
 )
 from lienthong.node.backup_file import MAGIC, writing_backup
 from tests.fixtures.backup_files import CHEAP, MEMBERS, PASSPHRASE, frames, read, written
@@ -169,3 +170,11 @@ def test_a_backup_that_fails_half_way_leaves_no_file(tmp_path: Path) -> None:
         writer.add("state/x", [b"x"])
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_backup_is_never_written_over_another(tmp_path: Path) -> None:
+    path = tmp_path / "g01.backup"
+    path.write_bytes(b"the last good one")
+    with pytest.raises(PathUnusable), writing_backup(path, None):
+        pass
+    assert path.read_bytes() == b"the last good one"

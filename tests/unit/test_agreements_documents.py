@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
-from lienthong.agreements.documents import parse_document
-from lienthong.agreements.models import Party
+from lienthong.agreements.documents import parse_document, parse_statement
+from lienthong.agreements.models import Party, whole_second
 from lienthong.agreements.patterns import Endpoint
 from lienthong.agreements.proposals import draft
 from lienthong.errors import EndpointWanted, InvalidAgreementDocument
@@ -104,3 +104,31 @@ def test_a_proposal_is_held_to_the_same_limits_as_a_received_document() -> None:
     with pytest.raises(InvalidAgreementDocument):
         draft(proposal(valid_until=START), Party.CONSUMER)
     assert draft(proposal(valid_until=END), Party.CONSUMER).valid_until == END
+
+
+def test_a_relay_has_no_contract() -> None:
+    contract = {"id": "a", "version": "1", "digest": "0" * 64}
+    with pytest.raises(InvalidAgreementDocument, match="relay has no contract"):
+        parse_document(members(kind="relay", fields=[], contract=contract))
+
+
+def test_a_statement_names_a_node() -> None:
+    statement = {
+        "agreement": "a",
+        "digest": "0" * 64,
+        "act": "accept",
+        "party": "provider",
+        "node": "VN/GOV/G01/n1",
+        "key_id": "k",
+        "algorithm": "ed25519",
+        "time": "2026-01-01T00:00:00Z",
+    }
+    assert parse_statement(json.dumps(statement).encode()).node == "VN/GOV/G01/n1"
+    with pytest.raises(InvalidAgreementDocument, match="node"):
+        parse_statement(json.dumps({**statement, "node": "G01"}).encode())
+
+
+def test_an_instant_at_the_end_of_the_calendar_is_refused() -> None:
+    west = timezone(-timedelta(hours=14))
+    with pytest.raises(InvalidAgreementDocument, match="not a date"):
+        whole_second(datetime.max.replace(tzinfo=west))

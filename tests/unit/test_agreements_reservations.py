@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, create_engine, text
 
 from lienthong.agreements.book import AgreementBook, Decision
 from lienthong.agreements.limits import vietnam_day
@@ -140,3 +140,18 @@ def test_without_the_database_nothing_more_is_reserved(engine: Engine, postgresq
         connection.execute(text("ALTER TABLE agreement_usage RENAME TO away"))
     with pytest.raises(AgreementStoreFailed):
         one.decide()
+
+
+def test_a_rate_and_what_is_given_back_need_the_database_too(
+    engine: Engine, free_port: int
+) -> None:
+    away = create_engine(f"postgresql+psycopg://a@127.0.0.1:{free_port}/x")
+    (one,) = gateways(engine, 1, daily_quota=1000)
+    assert one.decide().allowed
+    one.reservations._engine = away
+    with pytest.raises(AgreementStoreFailed):
+        one.reservations.give_back()
+    (two,) = gateways(engine, 1, rate=5)
+    two.reservations._engine = away
+    with pytest.raises(AgreementStoreFailed):
+        two.decide()

@@ -11,9 +11,10 @@ import pytest
 from lienthong.agreements.models import (
     ContractReference,
     Kind,
+    Party,
     Status,
 )
-from lienthong.agreements.proposals import OfferedService
+from lienthong.agreements.proposals import OfferedService, check_offered, draft
 from lienthong.errors import (
     LedgerError,
     NotAParty,
@@ -201,6 +202,13 @@ def test_a_party_that_left_the_directory_does_not_keep_the_other_bound(nation: N
     assert not allowed(nation.provider)
 
 
+def test_a_node_does_not_speak_for_a_party_that_it_hosts_no_more(nation: Nation) -> None:
+    agreement = run(nation.consumer.service.propose(proposal()))
+    nation.country.remove_member("VN/GOV/H37")
+    with pytest.raises(NotAParty):
+        run(nation.consumer.service.withdraw(agreement.id, "chuyển nút"))
+
+
 def test_a_withdrawal_and_an_acceptance_that_cross_end_in_withdrawal(nation: Nation) -> None:
     agreement = run(nation.consumer.service.propose(proposal()))
     nation.consumer.link.away.add(PROVIDER_NODE)
@@ -262,6 +270,12 @@ def test_a_provider_accepts_only_what_it_offers(nation: Nation, terms: dict[str,
     with pytest.raises(ServiceMismatch):
         run(provider.service.accept(agreement.id))
     run(provider.service.refuse(agreement.id, "không có dịch vụ này"))
+
+
+def test_terms_of_another_kind_than_the_service_are_refused_for_that() -> None:
+    document = draft(proposal(), Party.CONSUMER)
+    with pytest.raises(ServiceMismatch, match="it is a relay"):
+        check_offered(document, lambda service: OfferedService(Kind.RELAY))
 
 
 def test_a_provider_that_proposes_names_its_contract(nation: Nation) -> None:

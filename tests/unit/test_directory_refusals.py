@@ -172,13 +172,13 @@ def test_a_record_on_disk_must_be_what_its_name_says(tmp_path: Path) -> None:
 
 def test_a_directory_whose_own_files_are_gone_or_damaged_publishes_nothing(world: World) -> None:
     public = world.repository.public_folder
-    for name in (TIMESTAMP, "metadata/1.snapshot.json"):
+    for name, reason in ((TIMESTAMP, "no timestamp"), ("metadata/1.snapshot.json", "damaged")):
         good = (public / name).read_bytes()
         (public / name).write_bytes(b"{}")
-        with pytest.raises(DirectoryStateInvalid):
+        with pytest.raises(DirectoryStateInvalid, match="damaged"):
             world.agency("G01")
         (public / name).unlink()
-        with pytest.raises(DirectoryStateInvalid):
+        with pytest.raises(DirectoryStateInvalid, match=reason):
             world.agency("G01")
         (public / name).write_bytes(good)
     world.agency("G01")
@@ -313,7 +313,7 @@ class Operator:
         moment: object = "2026-06-01T08:00:00Z",
     ) -> Trust:
         """A trust that has taken everything up to the targets."""
-        trust = Trust(self.root(**{INSTANCE_FIELD: "VN"}), datetime.now(UTC))
+        trust = Trust(self.root(1, **{INSTANCE_FIELD: "VN"}), datetime.now(UTC))
         meta = {"targets.json": MetaFile(1)} if more is None else more
         snapshot = Snapshot(1, None, self.expires, meta)
         stamp = Timestamp(1, None, self.expires, MetaFile(1))
@@ -341,7 +341,7 @@ def test_a_root_names_its_instance_and_the_next_one_the_same(operator: Operator)
         Trust(operator.root(), datetime.now(UTC))
     with pytest.raises(DirectoryMalformed, match=INSTANCE_FIELD):
         Trust(operator.root(**{INSTANCE_FIELD: 5}), datetime.now(UTC))
-    trust = Trust(operator.root(**{INSTANCE_FIELD: "VN"}), datetime.now(UTC))
+    trust = Trust(operator.root(1, **{INSTANCE_FIELD: "VN"}), datetime.now(UTC))
     with pytest.raises(DirectoryMalformed, match="another instance"):
         trust.advance_root(operator.root(2, **{INSTANCE_FIELD: "VN-TEST"}))
 

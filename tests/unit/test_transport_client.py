@@ -14,7 +14,9 @@ from lienthong.errors import (
     TimedOut,
     TransportError,
 )
+from lienthong.transport import client
 from lienthong.transport.client import Address, ConnectionPool, InProcessTransport
+from lienthong.transport.client_protocol import ClientProtocol
 from lienthong.transport.limits import Limits, PoolLimits
 from lienthong.transport.messages import Connection, Request, Response
 from lienthong.transport.tls import client_context
@@ -373,3 +375,29 @@ def test_carries_requests_within_the_process() -> None:
 def test_every_failure_is_one_of_ours() -> None:
     assert issubclass(TimedOut, TransportError)
     assert TimedOut(address="x", timeout_seconds=1).exit_code == 10
+
+
+def test_a_connection_lost_in_its_first_moment_ends_the_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Lost(ClientProtocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)
+            self.failure = PeerClosed(address="x")
+
+    monkeypatch.setattr(client, "ClientProtocol", Lost)
+
+    async def main() -> None:
+        async with serving() as server:
+            pool = ConnectionPool()
+            with pytest.raises(PeerClosed):
+                await send(pool, server.port)
+            pool.close()
+
+    run(main())
+
+
+def test_a_connection_that_took_too_long_says_so() -> None:
+    there = Address("a", 1, tls=True)
+    with pytest.raises(ConnectFailed, match="timed out"):
+        raise client._connect_error(there, TimeoutError())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lienthong.errors import TimedOut
+from lienthong.errors import SpoolFailed, TimedOut
 from lienthong.transport.client import Address, ConnectionPool
 from lienthong.transport.limits import Limits, PoolLimits
 from lienthong.transport.messages import Body, Request, Response
@@ -136,6 +136,34 @@ def test_a_peer_that_trickles_bytes_is_given_up(tmp_path: Path) -> None:
             pool = ConnectionPool(limits=limits, spool_folder=tmp_path)
             with pytest.raises(TimedOut):
                 await pool.send(Address("127.0.0.1", port, False), GET, timeout_seconds=1.0)
+            pool.close()
+
+    run(main())
+
+
+def test_a_body_whose_file_is_gone_ends_the_request(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            pool = ConnectionPool()
+            body = spooled(tmp_path, bytes(3_000_000))
+            body.discard()
+            with pytest.raises(SpoolFailed):
+                await send(pool, server.port, Request("POST", "/", [], body), 30.0)
+            pool.close()
+
+    run(main())
+
+
+def test_a_response_that_finds_no_room_on_disk_ends_the_request(tmp_path: Path) -> None:
+    async def large(request: Request) -> Response:
+        return Response(200, [], Body.of(bytes(5_000_000)))
+
+    async def main() -> None:
+        async with serving(large) as server:
+            limits = PoolLimits(spool_threshold_bytes=1000)
+            pool = ConnectionPool(limits=limits, spool_folder=tmp_path / "none")
+            with pytest.raises(SpoolFailed):
+                await send(pool, server.port, GET, 30.0)
             pool.close()
 
     run(main())

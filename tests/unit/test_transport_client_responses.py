@@ -113,6 +113,24 @@ def test_does_not_reuse_a_connection_with_bytes_that_nobody_asked_for() -> None:
     run(main())
 
 
+def test_does_not_reuse_a_connection_on_which_two_responses_came_at_once() -> None:
+    response = OK + b"Content-Length: 2\r\n\r\nok"
+
+    async def main() -> None:
+        async with raw_server(saying(response + response, then_wait=True)) as port:
+            pool = ConnectionPool()
+            await send(pool, port, GET)
+            await settled(lambda: pool.connections == ())
+
+    run(main())
+
+
+@pytest.mark.parametrize("size", [b"1;" + b"x" * 500_000, b"0\r\nX: " + b"y" * 500_000])
+def test_refuses_an_endless_trailer_and_an_endless_chunk_extension(size: bytes) -> None:
+    with pytest.raises(ResponseMalformed, match="chunk framing"):
+        answered(OK + b"Transfer-Encoding: chunked\r\n\r\n", size, then_wait=True)
+
+
 @pytest.mark.parametrize(
     "request_",
     [
