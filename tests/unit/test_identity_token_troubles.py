@@ -15,6 +15,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 from pkcs11 import KeyType, TokenFlag
 from pkcs11.exceptions import (
     DeviceError,
@@ -38,10 +39,15 @@ from lienthong.errors import (
     TokenPinWrong,
 )
 from lienthong.identity import token_keys, tokens
-from lienthong.identity.certificates import certificate_key, check_chain, request_key
+from lienthong.identity.certificates import (
+    certificate_key,
+    certificate_request,
+    check_chain,
+    request_key,
+)
 from lienthong.identity.key_files import is_in_token
 from lienthong.identity.key_uri import KeyUri
-from lienthong.identity.keys import Algorithm, PublicKey
+from lienthong.identity.keys import Algorithm, PrivateKey, PublicKey
 from lienthong.identity.token_access import TokenAccess
 from lienthong.identity.token_keys import make_key
 from tests.fixtures.soft_token import SoftToken
@@ -240,3 +246,13 @@ def test_a_key_that_we_do_not_allow_is_refused_in_certificates_and_requests() ->
         request_key(
             "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n"
         )
+
+
+def test_a_request_proves_that_its_sender_holds_the_key() -> None:
+    pem = certificate_request(PrivateKey.generate(Algorithm.P256), "VN/GOV/G01/n1", [])
+    request = x509.load_pem_x509_csr(pem.encode())
+    der = bytearray(request.public_bytes(Encoding.DER))
+    der[-1] ^= 1
+    spoilt = x509.load_der_x509_csr(bytes(der)).public_bytes(Encoding.PEM).decode()
+    with pytest.raises(InvalidCertificate, match="signature is wrong"):
+        request_key(spoilt)

@@ -192,7 +192,7 @@ def test_an_edge_of_other_groups_is_not_gone_on_with(
     shared: LedgerNode, writer: SequencedWriter
 ) -> None:
     execute(shared, "UPDATE ledger_edge SET peaks = :peaks", peaks=bytes(32))
-    with pytest.raises(LedgerCorrupt):
+    with pytest.raises(LedgerCorrupt, match="edge does not belong"):
         shared.committer()
 
 

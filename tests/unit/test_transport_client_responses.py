@@ -101,12 +101,15 @@ def test_refuses_responses_above_the_limits(pieces: list[bytes], limits: PoolLim
         answered(*pieces, limits=limits, then_wait=True)
 
 
+NEVER_IDLE = PoolLimits(idle_seconds=1000)  # or a connection would be closed for that
+
+
 def test_does_not_reuse_a_connection_with_bytes_that_nobody_asked_for() -> None:
     response = OK + b"Content-Length: 2\r\n\r\nok"
 
     async def main() -> None:
         async with raw_server(saying(response, b"HTTP/1.1 200 FORGED\r\n", then_wait=True)) as port:
-            pool = ConnectionPool()
+            pool = ConnectionPool(limits=NEVER_IDLE)
             await send(pool, port, GET)
             await settled(lambda: pool.connections == ())
 
@@ -118,7 +121,7 @@ def test_does_not_reuse_a_connection_on_which_two_responses_came_at_once() -> No
 
     async def main() -> None:
         async with raw_server(saying(response + response, then_wait=True)) as port:
-            pool = ConnectionPool()
+            pool = ConnectionPool(limits=NEVER_IDLE)
             await send(pool, port, GET)
             await settled(lambda: pool.connections == ())
 
