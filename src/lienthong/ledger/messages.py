@@ -62,7 +62,7 @@ ANSWER_LINES = (
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]{1,128}")  # RFC 9110 §5.6.2, in lower case
 # A line feed ends a line; the others have no place in a name, and databases refuse NUL.
 _CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
-_BREAKS = re.compile(r"[\x00\r]")
+_ALLOWED = bytes([*b"\n", *range(32, 127)])
 
 Text = Annotated[str, msgspec.Meta(max_length=1024)]
 Digest = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
@@ -295,7 +295,7 @@ def checked_request_leaf(request: Request) -> bytes:
         raise MessageMalformed(reason="line break in the request line, user or dossier")
     if subjects.count("\n") != max(len(request.subjects) - 1, 0):
         raise MessageMalformed(reason="line break in a subject")
-    if _holds(_BREAKS, "".join((line, user, dossier, subjects))):
+    if _has_break("".join((line, user, dossier, subjects))):
         raise MessageMalformed(reason="control character in a field of the request")
     _check_headers(request.headers, headers)
     return leaf_of(lines, commitments(contents, request.salts))
@@ -331,7 +331,7 @@ def plain_fields(lines: str) -> dict[str, str]:
 
 
 def _check_lines(lines: str, names: tuple[str, ...], time: str) -> None:
-    if lines.count("\n") != len(names) or _holds(_CONTROLS, lines):
+    if lines.count("\n") != len(names) or _has_control(lines):
         raise MessageMalformed(reason="line break or control character in a field")
     try:
         parse_time(time)
@@ -345,7 +345,7 @@ def _check_version(version: int) -> None:
 
 
 def _check_headers(headers: Headers, text: str) -> None:
-    if text.count("\n") != max(len(headers) - 1, 0) or _holds(_BREAKS, text):
+    if text.count("\n") != max(len(headers) - 1, 0) or _has_break(text):
         raise MessageMalformed(reason="line break in a header")
     for name, _ in headers:
         if name not in _good_names:
@@ -359,6 +359,11 @@ def _check_name(name: str) -> None:
         _good_names.add(name)
 
 
-def _holds(forbidden: re.Pattern[str], text: str) -> bool:
-    """Whether ``text`` holds a forbidden character; printable text, the usual case, holds none."""
-    return not text.replace("\n", "").isprintable() and forbidden.search(text) is not None
+def _has_break(text: str) -> bool:
+    return "\r" in text or "\x00" in text
+
+
+def _has_control(text: str) -> bool:
+    """Whether a control character but the line feed is in ``text``, which nearly always is plain."""
+    plain = text.isascii() and not text.encode().translate(None, _ALLOWED)
+    return not plain and _CONTROLS.search(text) is not None
