@@ -364,6 +364,6 @@ def _has_break(text: str) -> bool:
 
 
 def _has_control(text: str) -> bool:
-    """Whether a control character but the line feed is in ``text``, which nearly always is plain."""
+    """Whether a control character other than the line feed is in ``text``; nearly never."""
     plain = text.isascii() and not text.encode().translate(None, _ALLOWED)
     return not plain and _CONTROLS.search(text) is not None
