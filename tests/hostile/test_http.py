@@ -244,6 +244,8 @@ def test_the_handler_sees_the_requests_that_a_strict_reader_reads() -> None:
             one(b"POST /a HTTP/1.1\r\nHost: h\r\n" + field + b"\r\n" + body + GOOD[2])
     for body in BODIES:
         one(b"POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" + body + GOOD[2])
+    for loose in (b"\r", b"\n", b"\r\n\r", b"\r\r"):
+        one(loose + GOOD[0] + loose + GOOD[0])
     one(GOOD[0] * 200)
     one(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n" * 1000)
     one(b"GET ftp://h/ HTTP/1.1\r\nHost: h\r\n\r\n")
@@ -342,6 +344,8 @@ def test_the_client_reads_the_response_that_a_strict_reader_reads() -> None:
     for field in FIELDS:
         for body in BODIES[:9]:
             one(b"HTTP/1.1 200 OK\r\n" + field + b"\r\n" + body)
+    for version in (b"1.0", b"1.1"):
+        one(b"HTTP/%b 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" % version + BODIES[1])
     for body in BODIES:
         one(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body)
     one(b"HTTP/1.1 200 OK\r\n\r\n" + b"a" * 6000)

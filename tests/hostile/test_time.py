@@ -135,6 +135,8 @@ def test_time_stamps_are_refused_or_tell_what_was_signed(stamps: HostileStamps) 
     twins = mostly("right", st.sampled_from(sorted(stamps.twins)), 6)
     for version in (b"\2", b"\0"):
         near(({"version": der.element(INTEGER, version)}, "right", None))
+    for moment in (b"00000101000000Z", b"99991231235959Z", b"20260230000000Z"):
+        near(({"gen_time": der.element(TIME, moment)}, "right", None))
     near(({"imprint": imprint_of(SHA1, bytes(20))}, "right", None))
     near(({"imprint": imprint_of(SHA256, bytes(32))}, "right", None))
     corpus.run(CUTS, lambda how: judge(cut(stamps.response, how), None))

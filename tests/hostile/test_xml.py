@@ -19,7 +19,7 @@ from lienthong.exchange.soap.multipart import soap_part
 from lienthong.transport.messages import Body
 from tests.fixtures.hostile_corpus import CUTS, Corpus, cut
 from tests.fixtures.soap_calls import envelope, multipart
-from tests.fixtures.soap_service import wsdl_text
+from tests.fixtures.soap_service import ENVELOPE, wsdl_text
 
 GOOD = envelope("VN/GOV/H37/motcua", "VN/GOV/G01/hotich/traCuu/v1")
 PARTS, PARTS_KIND = multipart(GOOD, b"tep", xop=True)
@@ -75,6 +75,12 @@ def test_xml_bombs_are_refused_in_bounded_memory(name: str, good: bytes, read: A
     assert grown_kib < 300_000
 
 
+def short(tag: str) -> str:
+    """The local name of what X-Road and SOAP define; others keep their namespace, or its lack."""
+    space, _, local = tag.rpartition(" ")
+    return local if space in (ENVELOPE, XROAD, IDENTIFIERS) else f"{{{space}}}{local}"
+
+
 def second_reading(content: bytes) -> dict[str, str]:
     """X-Road's simple header fields and the client, as expat reads them."""
     found: dict[str, str] = {}
@@ -84,10 +90,10 @@ def second_reading(content: bytes) -> dict[str, str]:
     def start(tag: str, _attributes: Any) -> None:
         path.append(tag)
         if len(path) > 2:
-            found.setdefault("/".join(each.rpartition(" ")[2] for each in path[1:]), "")
+            found.setdefault("/".join(map(short, path[1:])), "")
 
     def data(text: str) -> None:
-        key = "/".join(each.rpartition(" ")[2] for each in path[1:])
+        key = "/".join(map(short, path[1:]))
         found[key] = found.get(key, "") + text
 
     def doctype(*_: Any) -> None:
@@ -120,6 +126,8 @@ def test_soap_messages_are_refused_or_read_as_another_parser_reads_them() -> Non
 
     judge(GOOD, "text/xml", True)
     judge(PARTS, PARTS_KIND, True)
+    stranger = b"<id>y</id>"  # of no namespace: a header block of somebody else
+    judge(GOOD.replace(b"<xrd:id>", stranger * 2 + b"<xrd:id>", 1), "text/xml", True)
     for doctype in DOCTYPES:
         judge(with_doctype(GOOD, doctype), "text/xml", True)
     kinds = st.sampled_from([(GOOD, "text/xml"), (PARTS, PARTS_KIND)])
@@ -194,6 +202,8 @@ def test_wsdl_files_are_refused_or_read_as_another_parser_reads_them() -> None:
     judge(re.sub(rb"<(\w+:)?binding\b.*</(\w+:)?binding>", b"", WSDL, flags=re.S), True)
     judge(re.sub(rb'(<(?:\w+:)?operation name=")', rb"\1" + b"x" * 101, WSDL), True)
     judge(b"<a/>", True)
+    for encoding in (b"UF-8", b"iso-8859-1", b"utf-16"):
+        judge(WSDL.replace(b"UTF-8", encoding, 1), True)
     for doctype in DOCTYPES:
         judge(with_doctype(WSDL, doctype), True)
     corpus.run(CUTS, lambda how: judge(cut(WSDL, how), False))

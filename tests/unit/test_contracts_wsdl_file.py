@@ -41,3 +41,25 @@ def test_the_public_form_hides_the_address_and_nothing_else() -> None:
 def test_what_is_no_wsdl_is_refused(text: str) -> None:
     with pytest.raises(WsdlInvalid):
         read_wsdl(text)
+
+
+@pytest.mark.parametrize("encoding", ["iso-8859-1", "UTF-16", "khong-co", ""])
+def test_a_file_that_declares_another_encoding_is_refused_for_that(encoding: str) -> None:
+    declared = f'<?xml version="1.0" encoding="{encoding}"?>'
+    body = TEXT[TEXT.index("<w:definitions") :]
+    assert read_wsdl('<?xml version="1.0" encoding="utf-8"?>' + body) == read_wsdl(body)
+    with pytest.raises(WsdlInvalid, match="another encoding"):
+        read_wsdl(declared + body)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (TEXT + " " * (4 << 20), "over"),
+        (TEXT.replace("w:definitions", "w:other"), "not WSDL"),
+        (TEXT[:-5], "well-formed"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said(text: str, reason: str) -> None:
+    with pytest.raises(WsdlInvalid, match=reason):
+        published_wsdl(text)

@@ -68,6 +68,7 @@ def test_expects_no_body_after_head_whatever_length_is_stated() -> None:
         OK + b"Transfer-Encoding: gzip\r\n\r\nabc",
         OK + b"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
         OK + b"X-A: a\x01\r\n\r\n",
         OK + b"X-A: a\r\n b\r\n\r\n",
         b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",

@@ -9,6 +9,7 @@ address is replaced.
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from lxml import etree
@@ -26,6 +27,7 @@ PUBLIC_ADDRESS = "http://example.org/xroad-endpoint"
 LARGEST_WSDL_BYTES = 4 << 20
 MOST_OPERATIONS = 1000
 LONGEST_NAME = 100  # characters, as a part of an identifier
+_DECLARED = re.compile(r"""<\?xml\s[^>]*?\bencoding\s*=\s*["']([^"'>]*)""")
 
 
 class Operation(NamedTuple):
@@ -83,6 +85,9 @@ def _parsed(text: str) -> etree._Element:
     content = text.encode()
     if len(content) > LARGEST_WSDL_BYTES:
         raise WsdlInvalid(reason=f"over {LARGEST_WSDL_BYTES} bytes")
+    declared = _DECLARED.match(text)
+    if declared is not None and declared[1].lower() != "utf-8":  # another parser believes it
+        raise WsdlInvalid(reason="declares another encoding than UTF-8")
     parser = etree.XMLParser(encoding="utf-8", **PARSING)
     try:
         root = etree.fromstring(content, parser)

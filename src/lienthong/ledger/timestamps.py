@@ -114,7 +114,10 @@ def verify_stamp(response: bytes, note: str, authorities: Iterable[TimeAuthority
     signer = _signer(read)
     if not is_for_stamping(signer):  # (3)
         raise TimeStampInvalid(reason="its certificate is not for time-stamping only")
-    time: datetime = read.tst_info.gen_time
+    try:
+        time: datetime = read.tst_info.gen_time
+    except ValueError as error:  # the year 0, which no calendar of ours has
+        raise TimeStampInvalid(reason="cannot be read") from error
     if not signer.not_valid_before_utc <= time <= signer.not_valid_after_utc:  # (4)
         raise TimeStampInvalid(reason="its certificate was outside its dates at that time")
     return StampedTime(_authority(read, signer, time, authorities), time, _accuracy(read))  # (5)

@@ -227,7 +227,9 @@ class ClientProtocol(HttpProtocol):
             if int(index["content-length"]) > limits.body_bytes and self._method != "HEAD":
                 raise self._too_large(limits.body_bytes)
         elif "transfer-encoding" in index:
-            if index["transfer-encoding"].lower() != "chunked" or _count(headers) != 1:
+            chunked = index["transfer-encoding"].lower() == "chunked" and _count(headers) == 1
+            # HTTP/1.0 knows no chunks: whoever stands between reads another body (RFC 9112 §6.1).
+            if not chunked or self._parser.get_http_version() != "1.1":
                 raise ResponseMalformed(address=self._address, reason="Transfer-Encoding")
         else:
             self._until_close = self._status not in (204, 304)
