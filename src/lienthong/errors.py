@@ -1481,3 +1481,15 @@ class CatalogueUnreachable(CatalogueError, code="catalogue.unreachable", status=
 
 class CatalogueRefused(CatalogueError, code="catalogue.refused", status=502):
     """The catalogue did not accept what was sent; it says why."""
+
+
+class HarvestSourceUnknown(CatalogueError, code="catalogue.harvest_unknown", status=404):
+    """No source of that name is harvested."""
+
+
+class HarvestSourceInvalid(CatalogueError, code="catalogue.harvest_source"):
+    """What is to be harvested has no usable name or address, or is there already."""
+
+
+class HarvestFailed(CatalogueError, code="catalogue.harvest_failed", status=502):
+    """A source could not be harvested whole; nothing that was there before is lost."""

@@ -142,6 +142,7 @@ def test_their_tables_of_before_there_were_versions_are_taken_over_with_what_the
 ) -> None:
     opener(url).dispose()
     engine = connect_database(url)
+    migrate(engine, versions(line)[0], line)  # what there was then
     table = "catalogue_label" if line is catalogue_tables.SCHEMA else "portal_sign_in_attempt"
     values = "'unit', '01', 'Hà Nội'" if table == "catalogue_label" else "'an', 3, 0, 0"
     with engine.begin() as connection:

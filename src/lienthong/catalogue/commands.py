@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lienthong.catalogue.folder import CatalogueFolder
+from lienthong.catalogue.harvest.commands import app as harvest
 from lienthong.catalogue.hosting import host
 from lienthong.catalogue.models import CatalogueEntry, Kept
 from lienthong.catalogue.query import Query
@@ -31,6 +32,8 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Danh mục dữ liệu dùng chung. The catalogue of shared databases.",
 )
+
+app.add_typer(harvest, name="harvest")
 
 State = Annotated[
     Path, typer.Argument(metavar="STATE", help="Thư mục của danh mục. The catalogue's folder.")

@@ -36,6 +36,7 @@ _PUBLICATION = msgspec.json.Decoder(Publication)
 
 # Shown an entry's history within the transaction that is to add to it; raises to stop it.
 Check = Callable[[Sequence[Kept]], None]
+Also = Callable[[Connection], None]
 
 
 class Stored(NamedTuple):
@@ -63,11 +64,13 @@ class CatalogueStore:
         contracts: Mapping[str, bytes] | None = None,
         publication: Publication | None = None,
         check: Check | None = None,
+        also: Also | None = None,
     ) -> None:
         """Add entries, or put them in the place of those of the same key.
 
         ``contracts`` are kept under their SHA-256, ``publication`` in the history, unless
         ``check``, which is shown the history before it, raises: then nothing is changed.
+        ``also`` writes more within the transaction; it is for one part (``MOST_AT_ONCE``).
         """
         waiting = list({entry.key: entry for entry in entries}.values())
         for start in range(0, max(1, len(waiting)), MOST_AT_ONCE):
@@ -75,7 +78,9 @@ class CatalogueStore:
             with self._writing() as (connection, generation):
                 self._keep(connection, contracts or {}, publication, check)
                 self._replace(connection, generation, part)
-            contracts, publication = None, None
+                if also is not None:
+                    also(connection)
+            contracts, publication, also = None, None, None
 
     def withdraw(
         self,
@@ -84,6 +89,7 @@ class CatalogueStore:
         *,
         publication: Publication | None = None,
         check: Check | None = None,
+        also: Also | None = None,
     ) -> int:
         """Take entries out of the search; returns how many were there. See ``save``."""
         with self._writing() as (connection, generation):
@@ -97,6 +103,8 @@ class CatalogueStore:
                     .where(ENTRY.c.number.in_(part))
                     .values(withdrawn=at.timestamp(), modified=at.timestamp())
                 )
+            if also is not None:
+                also(connection)
         return len(found)
 
     # --- reading ----------------------------------------------------------------------

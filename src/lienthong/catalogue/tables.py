@@ -96,6 +96,47 @@ PUBLICATION = Table(
     Column("statement", LargeBinary, nullable=False),
 )
 
+# --- harvesting: what is known of other catalogues (``harvest/store.py``)
+HARVEST_SOURCE = Table(
+    "catalogue_harvest_source",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("document", LargeBinary, nullable=False),
+)
+HARVEST_RECORD = Table(
+    "catalogue_harvest_record",
+    metadata,
+    Column("source", String(40), primary_key=True),
+    Column("record", _Plain, primary_key=True),  # its id at the source
+    Column("key", _Plain, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("seen", BigInteger, nullable=False),  # the last run that met it
+    Column("digest", String(64), nullable=False),
+    Column("identifier_mark", String(32), index=True),
+    Column("landing_mark", String(32), index=True),
+    Column("content_mark", String(32), index=True),
+    Column("duplicate_of", _Plain),
+    Column("document", LargeBinary),  # the entry, of one that is not shown
+    Index("catalogue_harvest_record_state", "source", "state", "seen"),
+)
+HARVEST_RUN = Table(
+    "catalogue_harvest_run",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("source", String(40), nullable=False, index=True),
+    Column("document", LargeBinary, nullable=False),
+)
+HARVEST_EVENT = Table(
+    "catalogue_harvest_event",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("key", _Plain, nullable=False, index=True),
+    Column("run", BigInteger, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("act", String(16), nullable=False),
+    Column("told", Text, nullable=False),  # its title then, or the entry that it repeats
+)
+
 
 def open_catalogue(url: str) -> Engine:
     """Connect, and bring the tables to this program's version of them.
