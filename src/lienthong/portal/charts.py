@@ -56,7 +56,12 @@ def over_time(rows: Sequence[tuple[str, int]], title: str) -> Markup:
                         ],
                     },
                 },
-                "y": {"field": "value", "type": "quantitative", "title": title, "axis": _WHOLE},
+                "y": {
+                    "field": "value",
+                    "type": "quantitative",
+                    "title": title,
+                    "axis": _whole(rows),
+                },
             },
         },
     )
@@ -72,13 +77,21 @@ def by_name(rows: Sequence[tuple[str, int]], title: str) -> Markup:
             "mark": {"type": "bar", "cornerRadiusEnd": 2},
             "encoding": {
                 "y": {"field": "name", "type": "nominal", "sort": None, "title": None},
-                "x": {"field": "value", "type": "quantitative", "title": title, "axis": _WHOLE},
+                "x": {
+                    "field": "value",
+                    "type": "quantitative",
+                    "title": title,
+                    "axis": _whole(rows),
+                },
             },
         },
     )
 
 
-_WHOLE = {"format": "d", "tickMinStep": 1, "tickCount": 4}
+def _whole(rows: Sequence[tuple[str, int]]) -> dict[str, Any]:
+    """An axis of counts: no two ticks round to the same number."""
+    largest = max((value for _, value in rows), default=1)
+    return {"format": "d", "tickMinStep": 1, "tickCount": max(1, min(4, largest))}
 
 
 def _svg(rows: Sequence[tuple[str, int]], spec: dict[str, Any]) -> Markup:
