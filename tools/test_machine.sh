@@ -20,6 +20,8 @@ need ip iproute2
 need openssl openssl
 need softhsm2-util softhsm2
 need chromium chromium
+# What drives it is a Node.js of its own, which wants this library and does not bring it.
+PATH="$PATH:/usr/sbin:/sbin" ldconfig -p | grep -q 'libatomic\.so\.1 ' || missing="$missing libatomic1"
 
 if [ "$(id -u)" -ne 0 ]; then
     [ -z "$missing" ] || echo "test machine: not root, so not installed:$missing (their tests are skipped)"
