@@ -6,7 +6,7 @@
 A group costs the same whether it holds one entry or a hundred: a signature, a sync, at the other
 node a verification and an HTTP exchange. Under load messages arrive in bursts that the event loop
 works off one after the other; a group made at the first of them would leave the others to the
-next. An entry that is alone waits for two empty turns of the loop, some microseconds.
+next. An entry that is alone waits for an empty turn of the loop, some microseconds.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ import asyncio
 import time
 from collections.abc import Callable
 
-ENOUGH = 128  # entries; a larger group costs hardly less an entry
-LONGEST_SECONDS = 0.005  # where something arrives at every turn of the loop
-STILL_TURNS = 2  # of the loop in which nothing arrived
+# Entries: larger groups cost less each, but then both nodes of an exchange wait for one another.
+ENOUGH = 48
+LONGEST_SECONDS = 0.002  # where something arrives at every turn of the loop
+STILL_TURNS = 1  # of the loop in which nothing arrived
 
 
 class Gathering:
