@@ -22,11 +22,9 @@ import argparse
 import json
 import multiprocessing
 import os
-import shutil
 import signal
 import sys
 import tempfile
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -35,7 +33,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tools.checks import PACKAGE, ROOT, Check, all_checks
+from tools.checked_copy import Copy, output_to
+from tools.checks import ROOT, all_checks
 
 RECORD = ROOT / "tests" / "hostile" / "checks.json"
 REACHED = ROOT / "artifacts" / "reached.json"
@@ -46,80 +45,6 @@ KINDS = ("unit", "spec", "property", "hostile")
 Kills = dict[str, str]  # check → test
 Given = TypeVar("Given")
 Found = TypeVar("Found")
-_SWITCH = '''
-"""Whether a check refuses; it is asked only where it would."""
-import os
-def on(name):
-    if "REACH_FILE" in os.environ:
-        with open(os.environ["REACH_FILE"], "a") as file:
-            file.write(name + "\\n")
-    return name != os.environ.get("REMOVED_CHECK")
-'''
-
-
-class Copy:
-    """A copy of the package in which every check asks whether it is switched on."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        package = folder / "lienthong"
-        shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
-        self.checks = all_checks(package)  # of the copy: the checkout may change meanwhile
-        (folder / "check_switch.py").write_text(_SWITCH, encoding="utf-8")
-        by_file: dict[str, list[Check]] = defaultdict(list)
-        for check in self.checks:
-            by_file[check.file].append(check)
-        for file, found in by_file.items():
-            path = package / file
-            path.write_text(switched(path.read_text(encoding="utf-8"), found), encoding="utf-8")
-        assert [each.name for each in all_checks(package)] == [each.name for each in self.checks]
-
-    def enter(self, files: list[str]) -> None:
-        """Import the copy and these files of tests, once for every process that is forked."""
-        import pytest
-
-        os.environ.update(PYTHONPATH=f"{self.folder}:{ROOT}", PYTHONHASHSEED="0")
-        sys.path.insert(0, str(self.folder))
-        sys.dont_write_bytecode = True
-        with _output_to(os.environ.get("TEST_OUTPUT", os.devnull)):
-            code = pytest.main(["--collect-only", "-q", "-p", "no:cacheprovider", *files])
-        if code:
-            raise SystemExit(f"the tests cannot be collected: pytest's exit code {int(code)}")
-        import lienthong
-
-        assert Path(lienthong.__file__).is_relative_to(self.folder), "the wrong package"
-        assert threading.active_count() == 1, "a process with threads cannot be forked"
-
-
-def switched(text: str, checks: Iterable[Check]) -> str:
-    """``text`` with a switch before every check; every line keeps its number."""
-    lines = text.splitlines(keepends=True)
-    for check in checks:
-        line = lines[check.line - 1]
-        assert not line[: check.column].strip(), f"{check.name} does not begin its line"
-        switch = f"if __import__('check_switch').on({check.name!r}): "
-        lines[check.line - 1] = line[: check.column] + switch + line[check.column :]
-    return "".join(lines)
-
-
-class _output_to:  # noqa: N801 — read as a verb
-    """Both outputs into a file meanwhile."""
-
-    def __init__(self, path: str) -> None:
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        self._own = (os.dup(1), os.dup(2))
-
-    def __enter__(self) -> None:
-        sys.stdout.flush()
-        os.dup2(self._file, 1)
-        os.dup2(self._file, 2)
-
-    def __exit__(self, *_: object) -> None:
-        sys.stdout.flush()
-        for number, own in enumerate(self._own, 1):
-            os.dup2(own, number)
-            os.close(own)
-        os.close(self._file)
 
 
 # --- tests in a process of their own -------------------------------------------------------
@@ -201,7 +126,7 @@ def run_tests(
 def _pytest(arguments: list[str], plugins: list[Any]) -> int:
     import pytest
 
-    _output_to(os.environ.get("TEST_OUTPUT", os.devnull)).__enter__()
+    output_to(os.environ.get("TEST_OUTPUT", os.devnull)).__enter__()
     try:
         return int(pytest.main(arguments, plugins=plugins))
     except BaseException:
@@ -370,9 +295,9 @@ def reaching(files: list[str], folder: Path, jobs: int) -> dict[str, list[dict[s
         known[file] = {"sha256": _digest(file), "tests": notes}
         REACHED.parent.mkdir(exist_ok=True)
         REACHED.write_text(json.dumps(known, indent=1), encoding="utf-8")
-        for note in notes:
-            if note["outcome"] == "failed":
-                print(f"FAILS with every check in place: {note['ended']}", flush=True)
+        failed = [note["ended"] for note in notes if note["outcome"] == "failed"]
+        if failed:
+            print(f"{len(failed)} FAIL with every check in place: {failed[0]} …", flush=True)
     return {file: known[file]["tests"] for file in files}
 
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -29,15 +30,18 @@ from tuf.api.metadata import (
     Timestamp,
 )
 
-from lienthong.directory.acceptance import held_name, read_held
+from lienthong.directory.acceptance import Index, held_name, read_held
 from lienthong.directory.bundle import read_bundle
 from lienthong.directory.download import need
 from lienthong.directory.fetch import fetch_from, folder_fetch
 from lienthong.directory.onboarding import approve
 from lienthong.directory.proof import verify_directory_proof
 from lienthong.directory.records import (
+    Authorities,
+    AuthoritiesStatement,
     Member,
     Node,
+    Registrar,
     Subsystem,
     encode_record,
     member_path,
@@ -50,6 +54,7 @@ from lienthong.errors import (
     DirectoryInconsistent,
     DirectoryMalformed,
     DirectoryNotLoaded,
+    DirectoryProofInvalid,
     DirectoryStateInvalid,
     DirectoryUnreachable,
     KeyChangeRefused,
@@ -225,6 +230,32 @@ def test_a_proof_with_a_record_that_its_version_does_not_name_is_refused(world: 
             verify_directory_proof(world.root, more)
 
 
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"format": "lienthong-directory-proof-2"}, "another format"),
+        ({"files": {"../x": ""}}, "no directory has"),
+        ({"timestamp": "\ud800"}, "UTF-8"),
+        ({"files": {}}, "is missing"),
+    ],
+)
+def test_what_is_wrong_with_a_proof_is_said(
+    world: World, changes: dict[str, Any], reason: str
+) -> None:
+    world.agency("G01")
+    mirror = world.mirror()
+    mirror.refresh()
+    proof = {**json.loads(json.dumps(mirror.proof([MEMBER], [NODE]))), **changes}
+    with pytest.raises(DirectoryProofInvalid, match=reason):
+        verify_directory_proof(world.root, proof)
+
+
+def test_an_index_has_no_record_that_nobody_published() -> None:
+    copy: Any = SimpleNamespace(digest=lambda path: None)
+    with pytest.raises(KeyError):
+        Index(copy, {})["members/none"]
+
+
 # --- records -------------------------------------------------------------------------------
 
 
@@ -271,6 +302,15 @@ def test_a_successor_is_of_the_same_kind_and_keeps_the_first_day_of_its_keys(wor
     moved = msgspec.structs.replace(member, statement=statement)
     with pytest.raises(KeyChangeRefused, match="vanished"):
         check_succession(member, moved, None, ())
+
+
+def test_new_authorities_alone_are_no_act_of_registrars(world: World) -> None:
+    registrar = Registrar("nguoi ghi danh", Agency("G01", world.clock).member_key.public.text)
+    issued = world.clock().replace(microsecond=0)
+    statement = AuthoritiesStatement("authorities", "VN", 1, issued, (), (registrar, registrar))
+    old = Authorities(statement, ())
+    newer = msgspec.structs.replace(statement, serial=2, authorities=("another",))
+    assert check_succession(old, Authorities(newer, ()), None, ()) is False
 
 
 def test_a_record_that_names_a_thing_twice_is_refused(world: World) -> None:

@@ -122,3 +122,8 @@ def test_refuses_host_names_that_are_none(authority: Authority, key: PrivateKey)
     for host in ("a..b", "x" * 300):
         with pytest.raises(InvalidCertificate):
             authority.issue(key.public, NODE, [host], 90, NOW)
+
+
+def test_more_bytes_than_a_chain_has_are_not_read() -> None:
+    with pytest.raises(InvalidCertificate, match="over"):
+        read_chain("x" * (LARGEST_PEM_BYTES + 1))

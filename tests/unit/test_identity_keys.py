@@ -124,6 +124,19 @@ def test_refuses_keys_that_are_weak_or_of_other_kinds() -> None:
             PrivateKey(weak)
 
 
+def test_an_rsa_key_that_is_short_is_refused_for_that() -> None:
+    with pytest.raises(InvalidKey, match="2048 bits"):
+        PrivateKey(rsa.generate_private_key(65537, 2048))
+
+
+def test_bytes_do_not_move_between_a_signature_and_its_data() -> None:
+    key = KEYS[Algorithm.ED25519]
+    signature = key.sign(b"data")
+    for whole, data in ((signature + b"d", b"ata"), (signature[:63], signature[63:] + b"data")):
+        with pytest.raises(SignatureInvalid):
+            key.public.verify(whole, data)
+
+
 def test_equal_keys_have_equal_texts(key: PrivateKey) -> None:
     again = PublicKey.parse(key.public.text)
     assert again == key.public

@@ -155,3 +155,15 @@ def test_the_edge_of_a_stored_tree_is_found_again(size: int) -> None:
     if size < MOST:
         frontier.append(TREE.leaves[size])
         assert frontier.root() == TREE.roots[size + 1]
+
+
+def test_a_path_that_is_longer_than_it_can_be_proves_nothing() -> None:
+    """Roots made for the path: without the check of its length both would come out."""
+    a, b, c, d = (bytes([number]) * 32 for number in range(4))
+    older, newer = node_hash(d, node_hash(c, a)), node_hash(d, node_hash(c, node_hash(a, b)))
+    assert not verify_consistency(3, 4, [a, b, c, d], older, newer)
+    assert verify_consistency(3, 4, [a, b, c], node_hash(c, a), node_hash(c, node_hash(a, b)))
+
+
+def test_a_larger_tree_is_not_the_beginning_of_a_smaller_one_by_any_path() -> None:
+    assert not verify_consistency(3, 1, [bytes(32)], bytes(32), bytes(32))

@@ -29,13 +29,14 @@ from lienthong.ledger.erasure import Erased, Kept, message_leaf
 from lienthong.ledger.fork_evidence import LARGEST_FORK, verify_fork
 from lienthong.ledger.heads import parse_head, sign_head
 from lienthong.ledger.merkle import consistency_path
+from lienthong.ledger.messages import REQUEST_COMMITMENTS, request_lines
 from lienthong.ledger.peers import PeerBook
 from lienthong.ledger.records import NO_CLAIMS, Step
 from lienthong.ledger.rows import WriteInDoubt
 from lienthong.ledger.search import LedgerIndex
 from lienthong.ledger.sequence import SequencedWriter
 from lienthong.ledger.verify import verify_ledger
-from tests.fixtures.ledgers import CONSUMER_NODE, LedgerNode, check, event
+from tests.fixtures.ledgers import CONSUMER_NODE, LedgerNode, check, event, request_of
 
 
 @pytest.fixture
@@ -211,6 +212,16 @@ def test_what_was_kept_under_an_unknown_name_fits_no_message() -> None:
     assert message_leaf(remaining, ["citizen"]) is None
 
 
+def test_what_was_kept_must_fit_its_commitment() -> None:
+    remaining = Erased(1, "", bytes(32), {"citizen": Kept(bytes(16), "x")})
+    assert message_leaf(remaining, ["citizen"]) is None
+    lines, names = request_lines(request_of()), REQUEST_COMMITMENTS
+    kept = Erased(1, lines, bytes(32 * len(names)), {names[0]: Kept(bytes(16), "x")})
+    part: Any = SimpleNamespace(request=None, answer=None, erased=kept)
+    with pytest.raises(EvidenceRejected, match="does not fit"):
+        evidence._leaf_and_fields(part, "request")
+
+
 def test_a_line_of_a_person_cannot_pose_as_another() -> None:
     name = next(iter(evidence._CONTENT_NAMES))
     kept = {name: SimpleNamespace(text='"kẻ lạ": 1')}
@@ -262,6 +273,16 @@ def test_nothing_more_is_proven_of_a_ledger_that_was_forked(
     path = consistency_path(lambda level, i: node.store.subtree(0, level, i), 2, 3)
     with pytest.raises(LedgerForked):
         book.prove(peer, path)
+
+
+def test_a_head_of_another_size_is_found_though_it_is_signed(node: LedgerNode) -> None:
+    node.record([event(1)])
+    head = parse_head(node.store.last_head(0))
+    forged = {"head": sign_head(msgspec.structs.replace(head, size=7), node.key)}
+    with node.engine.begin() as connection:
+        connection.execute(text("UPDATE ledger_groups SET head = :head"), forged)
+    problems = verify_ledger(node.store, node.key_for).problems
+    assert [each.partition(": ")[2] for each in problems] == ["head is of another place"]
 
 
 def test_a_time_that_runs_backwards_is_found_though_it_is_signed(node: LedgerNode) -> None:

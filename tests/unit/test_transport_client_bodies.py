@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from lienthong.errors import SpoolFailed, TimedOut
+from lienthong.errors import PeerClosed, SpoolFailed, TimedOut
 from lienthong.transport.client import Address, ConnectionPool
 from lienthong.transport.limits import Limits, PoolLimits
 from lienthong.transport.messages import Body, Request, Response
@@ -148,6 +149,20 @@ def test_a_body_whose_file_is_gone_ends_the_request(tmp_path: Path) -> None:
             body = spooled(tmp_path, bytes(3_000_000))
             body.discard()
             with pytest.raises(SpoolFailed):
+                await send(pool, server.port, Request("POST", "/", [], body), 30.0)
+            pool.close()
+
+    run(main())
+
+
+def test_a_body_that_became_shorter_ends_the_request(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serving() as server:
+            pool = ConnectionPool()
+            body = spooled(tmp_path, bytes(3_000_000))
+            assert body.path is not None
+            os.truncate(body.path, 1_000_000)
+            with pytest.raises(PeerClosed):
                 await send(pool, server.port, Request("POST", "/", [], body), 30.0)
             pool.close()
 
