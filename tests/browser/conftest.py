@@ -22,15 +22,22 @@ collect_ignore_glob = [] if "BROWSER_MESSAGES" in os.environ else ["full/*"]
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium; root may run it without its sandbox only."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
+def chromium() -> str:
+    """Where Debian's Chromium is."""
+    found = shutil.which("chromium")
+    if found is None:
         pytest.skip("chromium is missing: apt-get install chromium")
     try:
         ctypes.CDLL("libatomic.so.1")
     except OSError:  # what drives the browser is a Node.js that needs it
         pytest.skip("libatomic is missing: apt-get install libatomic1")
+    return found
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    """Root may run it without its sandbox only. Its event loop ends with the module: while it
+    runs, no other test of this process could have one."""
     with sync_playwright() as playwright:
         options = ["--no-sandbox"] if os.geteuid() == 0 else []
         running = playwright.chromium.launch(
@@ -41,8 +48,8 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def world(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AccessWorld]:
-    """After the browser: where there is none, nothing else is started."""
+def world(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AccessWorld]:
+    """Where there is no browser, nothing else is started."""
     with AccessWorld(tmp_path_factory.mktemp("w"), ENTRIES) as made:
         with ThreadPoolExecutor(CALLERS) as callers:
             answers = callers.map(lambda _: made.lookup("p2").status, range(MESSAGES))
