@@ -152,7 +152,7 @@ def test_traffic_goes_on_while_the_authority_is_away_and_the_backlog_is_stamped_
         wait_until(lambda: status(consumer)["time_stamps"]["alarm"])
         seen = status(consumer)["time_stamps"]
         assert seen["backlog_groups"] > 0
-        assert seen["backlog_seconds"] > 2
+        assert seen["backlog_seconds"] >= 2  # told in tenths: 2.04 is past the 2 and reads 2.0
         assert "ledger.time_stamp_invalid" in seen["last_error"]
         assert consumer.logs("time_stamp.backlog")
         health = consumer.get(consumer.operations_port, "/health")
