@@ -19,6 +19,7 @@ from lienthong.contracts.classification import Classification, highest
 OWN = "own"  # the ``source`` of what our own nodes published
 # Keys and owners of harvested entries begin so; no identifier of ours may hold a colon.
 HARVESTED = "harvested:"
+MOST_RESULTS = 300  # of rules in one publication; the largest register that we ship has 90
 
 Moment = Annotated[datetime, Meta(tz=True)]
 Count = Annotated[int, Meta(ge=0, le=10**15)]
@@ -34,12 +35,33 @@ class EntryField(msgspec.Struct, frozen=True):
     description: str = ""
 
 
-class Quality(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The last run of the contract's quality rules at the owner's node."""
+class RuleResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What one rule came to in the source; no value of the data is in it.
+
+    ``found`` and ``expected`` are written as people read them (``3``, ``≤ 5 %``); ``samples`` is
+    how many keys of rows that break the rule were noted at the source, where they stay.
+    """
+
+    rule: Annotated[str, Meta(min_length=1, max_length=300)]
+    outcome: Literal["passed", "failed", "warned", "not-measured", "left-out"]
+    fields: Annotated[tuple[Annotated[str, Meta(max_length=200)], ...], Meta(max_length=20)] = ()
+    expected: Annotated[str, Meta(max_length=100)] = ""
+    found: Annotated[str, Meta(max_length=60)] = ""
+    samples: Annotated[int, Meta(ge=0, le=10**6)] = 0
+    reason_vi: Annotated[str, Meta(max_length=300)] = ""
+    reason_en: Annotated[str, Meta(max_length=300)] = ""
+
+
+class Quality(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The last run of the contract's quality rules at the owner's node.
+
+    ``results`` may be fewer than ``rules``: those that failed come first.
+    """
 
     rules: Count
     failed: Count
     checked: Moment
+    results: Annotated[tuple[RuleResult, ...], Meta(max_length=MOST_RESULTS)] = ()
 
     def __post_init__(self) -> None:
         if self.failed > self.rules:

@@ -46,7 +46,8 @@ from lienthong.errors import (
 from lienthong.identity.identifiers import MemberId, NodeId, ServiceId
 from lienthong.identity.keys import SigningKey
 
-LARGEST_ENVELOPE_BYTES = LARGEST_CONTRACT_BYTES * 4 // 3 + (1 << 16)  # the contract is in base64
+# The contract is in base64; beside it 300 results of rules at their longest.
+LARGEST_ENVELOPE_BYTES = LARGEST_CONTRACT_BYTES * 4 // 3 + (1 << 19)
 CLOCK_SKEW = timedelta(seconds=60)
 LONGEST_WAY = timedelta(minutes=10)  # from the signature to the catalogue
 

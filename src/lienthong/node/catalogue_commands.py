@@ -47,12 +47,16 @@ def publish(
     quality: Annotated[
         str, typer.Option(help="Quy tắc đạt/tổng số, ví dụ 11/12. Rules passed/all.")
     ] = "",
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Nút tự đo nguồn. The node measures the source.")
+    ] = False,
     catalogue: Catalogue = "",
     as_json: AsJson = False,
 ) -> None:
     """Công bố một hợp đồng lên danh mục; nút ký thay cơ quan chủ quản.
 
-    Publish a contract to the catalogue; the node signs for the owner.
+    Publish a contract to the catalogue; the node signs for the owner. With --measure the node
+    first tests the service's source by its contract, and says what each rule came to.
 
     Ví dụ (example): lienthong catalogue publish ./nut --service VN/GOV/G01/dancu/cong-dan
     """
@@ -60,6 +64,7 @@ def publish(
     if contract is not None:
         body["contract"] = read_given_text(contract)
     body["facts"] = facts_of(records, updated, quality)
+    body["measure"] = measure
     _tell(call(node, "POST", "/catalogue/publish", body), as_json)
 
 

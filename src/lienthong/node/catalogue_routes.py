@@ -8,7 +8,7 @@ import msgspec
 from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from lienthong.catalogue.models import Facts, Quality
+from lienthong.catalogue.models import MOST_RESULTS, Facts, Quality
 from lienthong.errors import NothingToPublish
 from lienthong.node.publishing import Publishing
 
@@ -23,6 +23,14 @@ class QualityBody(BaseModel):
     rules: int = Field(ge=0, le=10**6)
     failed: int = Field(ge=0, le=10**6)
     checked: AwareDatetime
+    results: list[dict[str, Any]] = Field(default_factory=list, max_length=MOST_RESULTS)
+
+    def quality(self) -> Quality:
+        """Raises NothingToPublish when its parts contradict each other."""
+        try:
+            return msgspec.convert(self.model_dump(), Quality)
+        except msgspec.ValidationError as error:
+            raise NothingToPublish(reason=str(error)) from error
 
 
 class FactsBody(BaseModel):
@@ -35,21 +43,22 @@ class FactsBody(BaseModel):
 
     def facts(self) -> Facts:
         """Raises NothingToPublish when they contradict each other."""
-        try:
-            quality = None if self.quality is None else Quality(**self.quality.model_dump())
-        except ValueError as error:
-            raise NothingToPublish(reason=str(error)) from error
+        quality = None if self.quality is None else self.quality.quality()
         return Facts(records=self.records, updated=self.updated, quality=quality)
 
 
 class PublishBody(BaseModel):
-    """A service of this node, or the text of a contract and its owner."""
+    """A service of this node, or the text of a contract and its owner.
+
+    ``measure``: the node measures the service's source itself before it publishes.
+    """
 
     model_config = ConfigDict(extra="forbid")
     service: str = Field(default="", max_length=600)
     contract: str = ""
     owner: str = Field(default="", max_length=400)
     facts: FactsBody = FactsBody()
+    measure: bool = False
     catalogue: str = Field(default="", max_length=1000)
 
 
@@ -71,7 +80,9 @@ def catalogue_routes(node: Node) -> APIRouter:
     @routes.post("/publish")
     async def publish(body: PublishBody) -> dict[str, Any]:
         facts = body.facts.facts()
-        if body.service:
+        if body.service and body.measure:
+            answer = await publishing.publish_measured(body.service, body.catalogue)
+        elif body.service:
             answer = await publishing.publish_service(body.service, facts, body.catalogue)
         elif body.contract and body.owner:
             answer = await publishing.publish_contract(

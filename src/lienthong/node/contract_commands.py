@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from lienthong.contracts.commands import app
@@ -54,11 +54,8 @@ def publish(
 
 
 def _facts(contract: Path, source: str) -> dict[str, Any]:
-    from lienthong.sources.quality import Outcome, measure_quality
+    from lienthong.node.measured_quality import facts_of_report
+    from lienthong.sources.quality import measure_quality
 
-    report = measure_quality(load_contract(contract), source)
-    rules = len(report.results) - report.count(Outcome.LEFT_OUT)
-    passed = report.count(Outcome.PASSED) + report.count(Outcome.WARNED)
-    checked = datetime.now(UTC).replace(microsecond=0).isoformat()
-    quality = {"rules": rules, "failed": rules - passed, "checked": checked}
-    return {"records": report.rows, "quality": quality}
+    facts = facts_of_report(measure_quality(load_contract(contract), source))
+    return {"records": facts.records, "quality": msgspec.to_builtins(facts.quality)}

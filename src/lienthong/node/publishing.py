@@ -18,9 +18,14 @@ from lienthong.catalogue.publishing import Draft, draft_of, sign_publication
 from lienthong.catalogue.sending import send
 from lienthong.contracts.loading import load_contract
 from lienthong.errors import NothingToPublish, SubsystemNotHosted
+from lienthong.node.measured_quality import facts_of_report
+from lienthong.node.store import ServiceDefinition
+from lienthong.sources.quality import measure_quality
 
 if TYPE_CHECKING:
     from lienthong.node.node import Node
+
+MEASURING_SECONDS = 60.0  # of one statement: whoever asked waits for the answer
 
 
 class Publishing:
@@ -34,11 +39,21 @@ class Publishing:
 
         Raises NothingToPublish, NotFound, CatalogueUnreachable, CatalogueRefused.
         """
-        definition = self._node.administration.definition(service_id)
-        if definition.kind != "contract":
-            raise NothingToPublish(reason=f"{service_id} has no contract")
+        definition = self._definition(service_id)
         facts = msgspec.structs.replace(facts, consumers=await self._consumers(service_id))
         return await self._publish(definition.contract.encode(), facts, url, service=service_id)
+
+    async def publish_measured(self, service_id: str, url: str) -> dict[str, Any]:
+        """Measure the service's source by its contract, then publish both.
+
+        Raises as ``publish_service``, and SourceError leaves where the source is away.
+        """
+        definition = self._definition(service_id)
+        contract = load_contract(definition.contract.encode())
+        report = await asyncio.to_thread(
+            measure_quality, contract, definition.source, time_limit_seconds=MEASURING_SECONDS
+        )
+        return await self.publish_service(service_id, facts_of_report(report), url)
 
     async def publish_contract(
         self, contract: bytes, owner: str, facts: Facts, url: str
@@ -53,6 +68,12 @@ class Publishing:
         known = load_contract(contract)
         draft = Draft(Act.WITHDRAW, owner, known.id, known.version, known.digest, reason=reason)
         return await self._send(draft, b"", url)
+
+    def _definition(self, service_id: str) -> ServiceDefinition:
+        definition = self._node.administration.definition(service_id)
+        if definition.kind != "contract":
+            raise NothingToPublish(reason=f"{service_id} has no contract")
+        return definition
 
     async def _publish(
         self, content: bytes, facts: Facts, url: str, *, owner: str = "", service: str = ""

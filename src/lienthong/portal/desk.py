@@ -84,6 +84,10 @@ class NodeDesk:
         path = f"/agreements/{quote(agreement_id, safe='')}/{verb}"
         return dict(self._call("POST", path, body))
 
+    def publish(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Have the node sign a contract for its owner and bring it to the catalogue."""
+        return dict(self._call("POST", "/catalogue/publish", dict(body)))
+
     def exchanges(self, limit: int = 400, **conditions: Any) -> list[Exchange]:
         """Exchanges by the ledger's search, newest first; ``limit`` counts records."""
         wanted = {name: value for name, value in conditions.items() if value}

@@ -24,6 +24,7 @@ from lienthong.portal.pages import Pages
 from lienthong.portal.roles import Role
 from lienthong.portal.sealing import read_secret
 from lienthong.portal.sessions import SessionStore
+from lienthong.portal.shelf import ContractShelf
 from lienthong.portal.tables import open_portal
 from lienthong.settings import Settings
 
@@ -62,6 +63,7 @@ class Site:
             open_catalogue(settings.catalogue_database or folder.catalogue)
         )
         self.search = CatalogueSearch(self.catalogue)
+        self.shelf = ContractShelf(self.catalogue)
         self.addresses = Addresses(self.url, has_pages=True, publisher=settings.catalogue_publisher)
         self.static = StaticFiles()
         self.pages = Pages(self.static)

@@ -14,6 +14,7 @@ from lienthong.catalogue.query import LAST_ROW, Query
 from lienthong.catalogue.schema_org import markup_of
 from lienthong.catalogue.terms import FACETS
 from lienthong.errors import QueryInvalid
+from lienthong.portal.shelf import promised
 from lienthong.portal.visit import Visit
 
 ROWS = 20
@@ -50,12 +51,15 @@ def search(visit: Visit) -> Response:
 def dataset(visit: Visit) -> Response:
     """One dataset: what it holds, under which law, how good, how to ask."""
     entry = visit.site.catalogue.get(visit.path("key"))
+    levels, rules = promised(visit.site.shelf, entry)
     return visit.page(
         "dataset.html",
         entry=entry,
         history=list(reversed(visit.site.catalogue.history(entry.key))),
         markup=Markup(markup_of(entry, visit.site.addresses)),  # noqa: S704 — see there
         forms=_forms(visit, entry),
+        levels=levels,
+        rules=rules,
     )
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from lienthong.contracts.classification import Classification
 from lienthong.contracts.details import Operator
-from lienthong.sources.quality.checks import Check
+from lienthong.sources.quality.checks import Check, Measure
 
+SECONDS_OF_HOUR = 3600
 _KEPT_IN_FRONT, _KEPT_AT_END, _SHORTEST_SHOWN = 3, 2, 9  # as identity/citizen.py masks
 
 
@@ -90,8 +91,20 @@ _SIGNS = {
 }
 
 
+def found(result: CheckResult) -> str:
+    """The number that was measured, for people; an age in hours."""
+    value = result.measured
+    if value is None:
+        return ""
+    if result.check.measure is Measure.AGE:
+        return f"{value / SECONDS_OF_HOUR:.1f} h"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
 def wanted(check: Check) -> str:
-    """What the number must be, for people: ``≤ 5 %``."""
+    """What the number must be, for people: ``≤ 5 %``, of an age ``≤ 24 h``."""
+    if check.measure is Measure.AGE and not check.obstacle:
+        return f"≤ {float(check.bound) / SECONDS_OF_HOUR:g} h"
     ends = check.bound if isinstance(check.bound, tuple) else (check.bound,)
     text = _SIGNS[check.operator].format(*(*ends, *("?",) * 2)[:2])
     return text + (" %" if check.percent else "")
