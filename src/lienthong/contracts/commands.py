@@ -11,8 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from lienthong.contracts.comparison_commands import diff, new
+from lienthong.contracts.document import LARGEST_CONTRACT_BYTES
 from lienthong.contracts.loading import contract_problems, load_contract
 from lienthong.contracts.models import Contract
+from lienthong.contracts.places import Place, place_of
 from lienthong.errors import ContractError
 
 app = typer.Typer(
@@ -55,7 +57,11 @@ app.command()(new)
 
 def _report(file: Path, problems: list[ContractError]) -> dict[str, object]:
     if problems:
-        return {"file": str(file), "valid": False, "problems": list(map(_problem, problems))}
+        return {
+            "file": str(file),
+            "valid": False,
+            "problems": [_problem(each, _content(file)) for each in problems],
+        }
     loaded = load_contract(file)
     return {
         "file": str(file),
@@ -69,9 +75,20 @@ def _report(file: Path, problems: list[ContractError]) -> dict[str, object]:
     }
 
 
-def _problem(problem: ContractError) -> dict[str, str]:
+def _content(file: Path) -> bytes:
+    """The file's bytes, to find lines in; nothing, of a file that cannot be read."""
+    try:
+        return file.read_bytes() if file.stat().st_size <= LARGEST_CONTRACT_BYTES else b""
+    except (OSError, ValueError):
+        return b""
+
+
+def _problem(problem: ContractError, content: bytes) -> dict[str, object]:
+    place = place_of(problem, content)
     return {
         "code": problem.code,
+        "path": place.path,
+        "line": place.line,
         "message_vi": problem.message("vi"),
         "message_en": problem.message("en"),
         "remedy_vi": problem.remedy("vi"),
@@ -82,11 +99,18 @@ def _problem(problem: ContractError) -> dict[str, str]:
 def _print_problems(file: Path, problems: list[ContractError]) -> None:
     console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     console.print(f"{file}: {len(problems)} lỗi (problems)", style="bold")
+    content = _content(file)
     for problem in problems:
-        console.print(f"✗ [{problem.code}] {problem.message('vi')}")
-        console.print(f"  {problem.message('en')}", style="dim")
+        place = place_of(problem, content)
+        console.print(f"✗ [{problem.code}] {_at(place, 'vi')}{problem.message('vi')}")
+        console.print(f"  {_at(place, 'en')}{problem.message('en')}", style="dim")
         console.print(f"  → {problem.remedy('vi')}")
         console.print(f"    {problem.remedy('en')}", style="dim")
+
+
+def _at(place: Place, language: str) -> str:
+    told = place.text(language)
+    return f"{told}: " if told else ""
 
 
 def _print_contract(loaded: Contract) -> None:

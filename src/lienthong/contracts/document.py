@@ -16,6 +16,7 @@ import yaml
 from yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, NodeEvent, ScalarEvent
 from yaml.nodes import MappingNode
 
+from lienthong.contracts.standard_reasons import yaml_reason
 from lienthong.errors import (
     ContractError,
     ContractTooLarge,
@@ -62,21 +63,24 @@ def read_document(content: bytes, place: str = "contract") -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise ContractUnreadable(place=place, reason=f"byte {error.start} not UTF-8") from error
     try:
-        _check_events(text)
+        check_events(text)
         document = yaml.load(text, _Loader)  # noqa: S506 - a child of the safe loader
     except ContractError:
         raise
     except yaml.YAMLError as error:
         raise ContractUnreadable(place=place, reason=_reason(error)) from error
     except (ValueError, OverflowError, RecursionError) as error:  # 1e5 digits, month 13, …
-        raise ContractUnreadable(place=place, reason=f"value: {error!s:.80}") from error
+        raise ContractUnreadable(place=place, reason="a value that no program can read") from error
     if not isinstance(document, dict):
         raise ContractUnreadable(place=place, reason="no mapping at the top")
     return document
 
 
-def _check_events(text: str) -> None:
-    """Walk the flat stream of events before anything is composed from it."""
+def check_events(text: str) -> None:
+    """Walk the flat stream of events before anything is composed from it.
+
+    Raises UnsafeYaml, ContractTooLarge, yaml.YAMLError.
+    """
     depth = 0
     for event in yaml.parse(text, yaml.CSafeLoader):
         if isinstance(event, NodeEvent):
@@ -101,5 +105,5 @@ def _check_node(event: NodeEvent) -> None:
 
 def _reason(error: yaml.YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or str(error)
-    return f"line {mark.line + 1}: {problem}" if mark else f"{problem:.120}"
+    problem = yaml_reason(str(getattr(error, "problem", None) or error))
+    return f"line {mark.line + 1}: {problem}" if mark else problem

@@ -13,6 +13,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from lienthong.contracts.standard_reasons import model_reason, reason_of
 from lienthong.errors import (
     ContractError,
     ContractSchemaMismatch,
@@ -37,7 +38,7 @@ def standard_problems(document: Mapping[str, Any]) -> Iterator[ContractError]:
             yield FieldTypeUnsupported(field=f"{error.instance.get('name')!s:.100}", found="-")
             continue
         place = "contract" + "".join(_step(part) for part in error.absolute_path)
-        yield ContractSchemaMismatch(place=place[:200], reason=_reason(error))
+        yield ContractSchemaMismatch(place=place[:200], reason=reason_of(error)[:400])
     if not found:
         yield from _model_problems(document)
 
@@ -70,7 +71,7 @@ def _model_problems(document: Mapping[str, Any]) -> Iterator[ContractError]:
     except ValidationError as error:
         for fault in error.errors(include_url=False, include_input=False)[:MOST_SHOWN]:
             place = "contract" + "".join(_step(part) for part in fault["loc"])
-            yield ContractSchemaMismatch(place=place[:200], reason=fault["msg"][:200])
+            yield ContractSchemaMismatch(place=place[:200], reason=model_reason(fault)[:400])
 
 
 def _lacks_type(error: Any) -> bool:
@@ -86,13 +87,3 @@ def _lacks_type(error: Any) -> bool:
 
 def _step(part: str | int) -> str:
     return f"[{part}]" if isinstance(part, int) else f".{part}"
-
-
-def _reason(error: Any) -> str:
-    """Say the fault without repeating the whole instance, which may be a long document."""
-    if error.validator == "enum":
-        return f"{error.instance!r:.60} is none of {', '.join(map(str, error.validator_value))}"
-    if error.validator == "type":
-        return f"{error.instance!r:.60} is not of type {error.validator_value}"
-    message = str(error.message)
-    return message if len(message) <= 200 else f"…{message[-200:]}"
