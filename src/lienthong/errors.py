@@ -1312,6 +1312,9 @@ class NodeReported(NodeError, code="node.remote"):
         super().__init__(**problem)
         self.code = str(problem.get("code", self.code))  # type: ignore[misc]
         self.exit_code = int(problem.get("exit_code", 1))  # type: ignore[misc]
+        told = problem.get("status")  # of RFC 9457: a page about what is not there is a 404
+        if isinstance(told, int) and 400 <= told < 600:
+            self.status = told  # type: ignore[misc]
 
     def message(self, language: str = "vi") -> str:
         """Say what the node said."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lienthong.portal.desk import NodeDesk
-from tests.fixtures.access_world import TITLE, AccessWorld
+from tests.fixtures.access_world import TITLE, AccessWorld, described_contract
 from tests.fixtures.federation import TestNode, eventually
 from tests.fixtures.portal_visitor import PortalVisitor, words
 
@@ -223,6 +223,44 @@ def test_the_last_day_is_whole_in_however_many_parts_it_is_read(world: AccessWor
     parts = NodeDesk(state, summary_records=10).last_day()
     assert {each.request_id for each in parts} == {each.request_id for each in whole}
     assert all(each.outcome for each in parts)
+
+
+def test_an_owner_hands_in_a_new_version_that_the_node_measures_publishes_and_keeps_to(
+    world: AccessWorld, owner: PortalVisitor
+) -> None:
+    new = described_contract().replace("version: 1.0.0", "version: 1.1.0")
+    new = new.replace("businessName: Số con", "businessName: Số con đẻ và con nuôi")
+    form = {"owner": world.pair.provider.member_id, "contract": new}
+    review = owner.send("/console/contracts/submit", {**form, "step": "check"})
+    assert "Tương thích. 1.0.0 → 1.1.0" in words(review)
+    assert published_version(world) == "1.0.0"
+    answer = owner.send("/console/contracts/submit", {**form, "step": "publish"})
+    assert answer.status_code == 303, words(answer)
+    page = words(owner.get(answer.headers["location"].partition("?")[0]))
+    assert "Phiên bản 1.1.0" in page
+    assert "so_dinh_danh: primaryKey so_dinh_danh = 0 0 Đạt" in page
+    assert published_version(world) == "1.1.0"
+    assert not world.refuses("p2")
+
+
+def test_a_version_that_the_source_cannot_keep_changes_nothing(
+    world: AccessWorld, owner: PortalVisitor
+) -> None:
+    before = published_version(world)
+    wrong = described_contract().replace("version: 1.0.0", "version: 9.0.0")
+    wrong = wrong.replace("physicalName: nguoi", "physicalName: khong_co")
+    form = {"owner": world.pair.provider.member_id, "contract": wrong, "step": "publish"}
+    answer = owner.send("/console/contracts/submit", form)
+    assert answer.status_code == 422
+    assert "Nút trả lời:" in words(answer)
+    assert "physicalName: khong_co" in answer.text
+    assert published_version(world) == before
+    assert not world.refuses("p2")
+
+
+def published_version(world: AccessWorld) -> str:
+    with world.catalogue.store() as store:
+        return store.get(world.entry.key).version
 
 
 def test_a_node_that_is_away_is_told_on_the_page_and_what_was_typed_stays(

@@ -50,7 +50,8 @@ class FactsBody(BaseModel):
 class PublishBody(BaseModel):
     """A service of this node, or the text of a contract and its owner.
 
-    ``measure``: the node measures the service's source itself before it publishes.
+    With both, the contract takes the place of the one that the service keeps to. ``measure``: the
+    node measures the service's source itself before it publishes.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -80,7 +81,9 @@ def catalogue_routes(node: Node) -> APIRouter:
     @routes.post("/publish")
     async def publish(body: PublishBody) -> dict[str, Any]:
         facts = body.facts.facts()
-        if body.service and body.measure:
+        if body.service and body.contract:
+            answer = await publishing.publish_version(body.service, body.contract, body.catalogue)
+        elif body.service and body.measure:
             answer = await publishing.publish_measured(body.service, body.catalogue)
         elif body.service:
             answer = await publishing.publish_service(body.service, facts, body.catalogue)

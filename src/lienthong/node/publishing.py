@@ -16,6 +16,7 @@ from lienthong.agreements.models import Status
 from lienthong.catalogue.models import Act, Facts
 from lienthong.catalogue.publishing import Draft, draft_of, sign_publication
 from lienthong.catalogue.sending import send
+from lienthong.contracts.comparison import compare
 from lienthong.contracts.loading import load_contract
 from lienthong.errors import NothingToPublish, SubsystemNotHosted
 from lienthong.node.measured_quality import facts_of_report
@@ -54,6 +55,24 @@ class Publishing:
             measure_quality, contract, definition.source, time_limit_seconds=MEASURING_SECONDS
         )
         return await self.publish_service(service_id, facts_of_report(report), url)
+
+    async def publish_version(self, service_id: str, contract: str, url: str) -> dict[str, Any]:
+        """Let a service keep to a new version of its contract, and publish that.
+
+        What cannot be opened, measured or published leaves the service as it was. Raises as
+        ``publish_measured``, and VersionRuleBroken where the number is too low for what changed.
+        """
+        former = self._definition(service_id)
+        compare(
+            load_contract(former.contract.encode()), load_contract(contract.encode())
+        ).check_version()
+        administration = self._node.administration
+        await administration.add_service(msgspec.structs.replace(former, contract=contract))
+        try:
+            return await self.publish_measured(service_id, url)
+        except BaseException:
+            await administration.add_service(former)
+            raise
 
     async def publish_contract(
         self, contract: bytes, owner: str, facts: Facts, url: str

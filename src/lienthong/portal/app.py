@@ -62,18 +62,34 @@ def find_visit(site: Site, request: Request) -> Visit:
 def _endpoint(site: Site, page: Page) -> Endpoint:
     async def answer(request: Request) -> Response:
         visit = await run_in_threadpool(find_visit, site, request)
-        refused = _refusal(page, visit)
-        if refused is not None:
-            return visit.finish(refused)
-        if page.method == "POST":
-            visit.form = await read_form(request, page.largest)
-            if not _same_origin(request, site) or not visit.is_form_token(
-                visit.form.value("form_token")
-            ):
-                raise FormStale()
-        return visit.finish(await run_in_threadpool(page.handler, visit))
+        try:
+            return visit.finish(await _answered(site, page, visit))
+        except (PageForbidden, FormStale) as error:
+            if page.method == "POST":
+                await run_in_threadpool(_write_down, visit, error.code)
+            raise
 
     return answer
+
+
+async def _answered(site: Site, page: Page, visit: Visit) -> Response:
+    refused = _refusal(page, visit)
+    if refused is not None:
+        if page.method == "POST":
+            await run_in_threadpool(_write_down, visit, "not signed in")
+        return refused
+    if page.method == "POST":
+        visit.form = await read_form(visit.request, page.largest)
+        if not _same_origin(visit.request, site) or not visit.is_form_token(
+            visit.form.value("form_token")
+        ):
+            raise FormStale()
+    return await run_in_threadpool(page.handler, visit)
+
+
+def _write_down(visit: Visit, outcome: str) -> None:
+    """A form that was refused before its handler did anything; never what was in it."""
+    visit.audit("page.refused", visit.request.url.path, outcome)
 
 
 def _refusal(page: Page, visit: Visit) -> Response | None:

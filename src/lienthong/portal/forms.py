@@ -16,10 +16,12 @@ from datetime import date, datetime
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 
+from lienthong.contracts.document import LARGEST_CONTRACT_BYTES
 from lienthong.errors import FormTooLarge
 from lienthong.node.vietnam_time import VIETNAM
 
 LARGEST_FORM_BYTES = 1024 * 1024
+LARGEST_CONTRACT_FORM_BYTES = 3 * LARGEST_CONTRACT_BYTES  # a file, what was typed, the rest
 LARGEST_UPLOAD_BYTES = 64 * 1024 * 1024
 MOST_FIELDS = 2000
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u2028\u2029\ufeff]")
@@ -126,7 +128,7 @@ async def read_form(request: Request, largest: int = LARGEST_FORM_BYTES) -> Form
         body += chunk
         if len(body) > largest:
             raise FormTooLarge()
-    parsed = await _parse(request, bytes(body))
+    parsed = await _parse(request, bytes(body), largest)
     values: dict[str, list[str]] = {}
     files: dict[str, bytes] = {}
     for name, value in parsed.multi_items():
@@ -137,11 +139,11 @@ async def read_form(request: Request, largest: int = LARGEST_FORM_BYTES) -> Form
     return Form(values, files)
 
 
-async def _parse(request: Request, body: bytes) -> FormData:
+async def _parse(request: Request, body: bytes, largest: int) -> FormData:
     """Starlette's parsers, over a body whose length was bounded."""
 
     async def receive() -> dict[str, object]:
         return {"type": "http.request", "body": body, "more_body": False}
 
     again = Request(request.scope, receive)
-    return await again.form(max_files=4, max_fields=MOST_FIELDS, max_part_size=LARGEST_FORM_BYTES)
+    return await again.form(max_files=4, max_fields=MOST_FIELDS, max_part_size=largest)

@@ -1,7 +1,7 @@
 """The one table of pages: path, methods, who may, what answers.
 
 A role that is not in a page's row gets nothing from it; the check is in ``app.py``, before the
-handler runs. ``tests/unit/test_portal_authorisation.py`` walks every row with every role.
+handler runs. ``tests/unit/test_portal_routes.py`` has the status of every row for every role.
 """
 
 from __future__ import annotations
@@ -11,7 +11,11 @@ from typing import NamedTuple
 
 from starlette.responses import Response
 
-from lienthong.portal.forms import LARGEST_FORM_BYTES, LARGEST_UPLOAD_BYTES
+from lienthong.portal.forms import (
+    LARGEST_CONTRACT_FORM_BYTES,
+    LARGEST_FORM_BYTES,
+    LARGEST_UPLOAD_BYTES,
+)
 from lienthong.portal.roles import EVERYBODY, SIGNED_IN, STAFF, Role
 from lienthong.portal.views import (
     agreements,
@@ -26,6 +30,7 @@ from lienthong.portal.views import (
     own_account,
     public,
     sign_in,
+    submit,
     users,
 )
 from lienthong.portal.visit import Visit
@@ -85,6 +90,8 @@ PAGES: tuple[Page, ...] = (
     Page("/console/agreements/{id}/narrow", "POST", OWNER, agreements.narrow),
     Page("/console/agreements/{id}/withdraw", "POST", PARTIES, agreements.withdraw),
     Page("/console/contracts", "GET", STAFF, contracts.all_of_them),
+    Page("/console/contracts/submit", "GET", OWNER, submit.show),
+    Page("/console/contracts/submit", "POST", OWNER, submit.send, LARGEST_CONTRACT_FORM_BYTES),
     Page("/console/contracts/of/{key:path}", "GET", STAFF, contracts.show),
     Page("/console/contracts/of/{key:path}", "POST", OWNER, contracts.measure),
     Page("/console/health", "GET", WATCH, health.show),
