@@ -25,8 +25,8 @@ from tests.fixtures.people import CONTRACT_TEXT
 FAULTS = [
     ("version: 1.0.0", "version: 1", "version", "phải là chữ, không phải số nguyên"),
     ("id: test-nguoi\n", "", "", "thiếu mục id"),
-    ("status: active", "statuss: active", "", "không có mục nào tên statuss"),
-    ("physicalName: nguoi\n", "physicalNam: nguoi\n", "schema[0]",
+    ("status: active", "statuss: active", "statuss", "không có mục nào tên statuss"),
+    ("physicalName: nguoi\n", "physicalNam: nguoi\n", "schema[0].physicalNam",
      "không có mục nào tên physicalNam"),
     ("primaryKey: true", "primaryKey: có", "schema[0].properties[0].primaryKey",
      "phải là đúng hoặc sai (true, false), không phải chữ"),
@@ -69,6 +69,7 @@ def test_a_fault_of_the_standard_is_told_in_vietnamese_at_its_place(
     assert any(told in text for text in texts), texts
     assert not any(has_english_words(text) for text in texts), texts
     assert path in {place_of(each, content).path for each in found}
+    assert len(found) == len({each.message("vi") for each in found})
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from lienthong.contracts.standard_reasons import model_reason, reason_of
+from lienthong.contracts.standard_reasons import model_reason, reason_of, unknown_entries
 from lienthong.errors import (
     ContractError,
     ContractSchemaMismatch,
@@ -32,13 +32,17 @@ def standard_problems(document: Mapping[str, Any]) -> Iterator[ContractError]:
         yield ContractVersionUnsupported(found=f"{version!s:.40}", kind=f"{kind!s:.40}")
         return
     found = False
+    seen: set[tuple[str, str]] = set()  # two rules of the schema may find the same fault
     for error in _first_errors(document):
         found = True
         if _lacks_type(error):
             yield FieldTypeUnsupported(field=f"{error.instance.get('name')!s:.100}", found="-")
             continue
-        place = "contract" + "".join(_step(part) for part in error.absolute_path)
-        yield ContractSchemaMismatch(place=place[:200], reason=reason_of(error)[:400])
+        path = [*error.absolute_path, *unknown_entries(error)[:1]]
+        told = ("contract" + "".join(map(_step, path)))[:200], reason_of(error)[:400]
+        if told not in seen:
+            seen.add(told)
+            yield ContractSchemaMismatch(place=told[0], reason=told[1])
     if not found:
         yield from _model_problems(document)
 

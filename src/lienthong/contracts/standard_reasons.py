@@ -102,11 +102,17 @@ def _missing(error: Any) -> str:
     return f"the entry {next(named, '?')} is missing"
 
 
-def _unknown(error: Any) -> str:
-    """Names that are in the message are those that no rule allows."""
+def unknown_entries(error: Any) -> list[str]:
+    """Names of entries that no rule allows: those that are in the error's message."""
+    if error.validator not in ("additionalProperties", "unevaluatedProperties"):
+        return []
     names = error.instance if isinstance(error.instance, dict) else ()
-    unknown = [name for name in names if repr(name) in error.message]
-    return f"no entry {', '.join(_shown(each) for each in unknown[:MOST_LISTED])} is known here"
+    return [name for name in names if repr(name) in error.message]
+
+
+def _unknown(error: Any) -> str:
+    listed = ", ".join(map(_shown, unknown_entries(error)[:MOST_LISTED]))
+    return f"no entry {listed} is known here"
 
 
 def _listed(error: Any) -> str:

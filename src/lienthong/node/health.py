@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 from prometheus_client import CollectorRegistry, generate_latest
 
+from lienthong.errors import LienthongError
 from lienthong.events import log_event
 from lienthong.node.metrics import CONTENT_TYPE
+from lienthong.reasons import in_vietnamese
 from lienthong.transport.messages import Body, Handler, Request, Response
 
 _logger = logging.getLogger("lienthong.node.health")
@@ -31,6 +34,27 @@ class Check:
     ok: bool
     reason: str = ""
     alarm: bool = False
+
+    def facts(self) -> dict[str, Any]:
+        """For pages and commands: the reason in the reader's language, whichever it is."""
+        return {**self.plain(), **self.in_both_languages()}
+
+    def plain(self) -> dict[str, Any]:
+        """As ``/health`` has it."""
+        return {"name": self.name, "ok": self.ok, "reason": self.reason, "alarm": self.alarm}
+
+    def in_both_languages(self) -> dict[str, str]:
+        return {"reason_vi": in_vietnamese(self.reason), "reason_en": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
+class FailedCheck(Check):
+    """A check that an error ended; ``reason`` says it in the node's own language."""
+
+    error: LienthongError = field(default_factory=LienthongError)
+
+    def in_both_languages(self) -> dict[str, str]:
+        return {"reason_vi": self.error.message("vi"), "reason_en": self.error.message("en")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +104,9 @@ def _health(report: Callable[[], HealthReport]) -> Response:
             log_event(
                 _logger, logging.WARNING, "health.failing", check=check.name, reason=check.reason
             )
-    content = msgspec.json.encode({"status": found.word, "checks": found.checks})
+    content = msgspec.json.encode(
+        {"status": found.word, "checks": [each.plain() for each in found.checks]}
+    )
     return _answer(found.status, [], content)
 
 

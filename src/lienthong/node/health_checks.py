@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lienthong.errors import LienthongError
-from lienthong.node.health import Check, HealthReport
+from lienthong.node.health import Check, FailedCheck, HealthReport
 
 if TYPE_CHECKING:
     from lienthong.node.node import Node
@@ -17,8 +17,9 @@ def health_report(node: Node) -> HealthReport:
     """Look at the node; must not block."""
     if not node.started:
         waiting = node.trust.last_error
-        reason = "starting" if waiting is None else waiting.message(node.settings.language)
-        return HealthReport((Check("started", ok=False, reason=reason),))
+        if waiting is None:
+            return HealthReport((Check("started", ok=False, reason="starting"),))
+        return HealthReport((_failed(node, "started", waiting),))
     return HealthReport(
         (
             _directory(node),
@@ -33,11 +34,16 @@ def health_report(node: Node) -> HealthReport:
     )
 
 
+def _failed(node: Node, name: str, error: LienthongError) -> Check:
+    told = error.message(node.settings.language)
+    return FailedCheck(name, ok=False, reason=told, error=error)
+
+
 def _directory(node: Node) -> Check:
     try:
         view = node.core.view()
     except LienthongError as error:
-        return Check("directory", ok=False, reason=error.message(node.settings.language))
+        return _failed(node, "directory", error)
     last = node.trust.last_error
     seen = f"version {view.version}, expires {view.expires.isoformat()}"
     return Check("directory", ok=True, reason=seen if last is None else f"{seen}; {last.code}")
@@ -51,10 +57,9 @@ def _certificate(node: Node) -> Check:
 
 def _signing_key(node: Node) -> Check:
     trouble = node.keys.signing.trouble
-    reason = f"key {node.keys.signing.public.key_id}"
     if trouble is not None:
-        reason = trouble.message(node.settings.language)
-    return Check("signing_key", ok=trouble is None, reason=reason)
+        return _failed(node, "signing_key", trouble)
+    return Check("signing_key", ok=True, reason=f"key {node.keys.signing.public.key_id}")
 
 
 def _clock(node: Node) -> Check:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import msgspec
 from fastapi import APIRouter
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from lienthong import __version__
+from lienthong.directory.view import DirectoryView
+from lienthong.errors import LienthongError
 from lienthong.ledger.heads import format_time
 from lienthong.ledger.restored import gaps
 from lienthong.node.health_checks import health_report
@@ -17,11 +18,35 @@ from lienthong.node.health_checks import health_report
 if TYPE_CHECKING:
     from lienthong.node.node import Node
 
+MEMBER_PARTS = 3  # instance, class, code
+
 
 class Maintenance(BaseModel):
     """Whether the node is to answer 503 on ``/health``, so that a balancer passes it by."""
 
     on: bool
+
+
+class Names(BaseModel):
+    """Members and subsystems whose names are wanted."""
+
+    ids: list[Annotated[str, Field(max_length=600)]] = Field(max_length=1000)
+
+
+def names_of(view: DirectoryView, ids: list[str]) -> dict[str, str]:
+    """What the directory calls members and their subsystems; those it has not are left out."""
+    found = {}
+    for each in ids:
+        member_id, code = "/".join(each.split("/")[:MEMBER_PARTS]), each.split("/")[MEMBER_PARTS:]
+        try:
+            statement = view.member(member_id).statement
+        except LienthongError:
+            continue
+        systems = {system.code: system.name for system in statement.subsystems}
+        name = systems.get(code[0]) if code else statement.name
+        if name and len(code) < 2:
+            found[each] = name
+    return found
 
 
 def status_routes(node: Node) -> APIRouter:
@@ -35,7 +60,7 @@ def status_routes(node: Node) -> APIRouter:
             "node": node.identity.node,
             "version": __version__,
             "addresses": node.listeners.addresses(),
-            "health": {"status": report.word, "checks": msgspec.to_builtins(report.checks)},
+            "health": {"status": report.word, "checks": [each.facts() for each in report.checks]},
             "directory": {
                 "instance": node.trust.view.instance,
                 "version": node.trust.view.version,
@@ -71,6 +96,10 @@ def status_routes(node: Node) -> APIRouter:
     async def maintenance(wanted: Maintenance) -> dict[str, bool]:
         node.maintenance = wanted.on
         return {"on": node.maintenance}
+
+    @router.post("/directory/names")
+    async def names(wanted: Names) -> dict[str, str]:
+        return await asyncio.to_thread(names_of, node.trust.view, wanted.ids)
 
     @router.post("/directory/refresh")
     async def refresh() -> dict[str, Any]:

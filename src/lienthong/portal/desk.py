@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -83,6 +83,10 @@ class NodeDesk:
         body = {"reason": reason} if verb != "accept" else None
         path = f"/agreements/{quote(agreement_id, safe='')}/{verb}"
         return dict(self._call("POST", path, body))
+
+    def names(self, identifiers: Sequence[str]) -> dict[str, str]:
+        """What the directory calls members and their systems."""
+        return dict(self._call("POST", "/directory/names", {"ids": list(identifiers)}))
 
     def publish(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Have the node sign a contract for its owner and bring it to the catalogue."""

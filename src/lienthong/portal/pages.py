@@ -14,6 +14,7 @@ from lienthong.contracts.classification import Classification
 from lienthong.identity.citizen import mask_text
 from lienthong.node.vietnam_time import VIETNAM
 from lienthong.portal.files import StaticFiles
+from lienthong.portal.names import Names
 
 if TYPE_CHECKING:
     from lienthong.portal.visit import Visit
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 class Pages:
     """Renders templates of ``templates/``."""
 
-    def __init__(self, static: StaticFiles) -> None:
+    def __init__(self, static: StaticFiles, names: Names) -> None:
         self._environment = Environment(
             loader=PackageLoader("lienthong.portal"),
             autoescape=select_autoescape(default=True, default_for_string=True),
@@ -38,6 +39,8 @@ class Pages:
             segment=lambda value: quote(str(value), safe=""),
             key=lambda value: quote(str(value), safe="/"),
             masked=mask_text,
+            named=names.shown,
+            named_within=names.within,
             pairs=lambda values: [(each, each) for each in values],
         )
 

@@ -19,6 +19,7 @@ from lienthong.portal.audit import Audit
 from lienthong.portal.desk import NodeDesk
 from lienthong.portal.files import StaticFiles
 from lienthong.portal.folder import PortalFolder
+from lienthong.portal.names import Names
 from lienthong.portal.oidc import OpenIdConnect, Provider
 from lienthong.portal.pages import Pages
 from lienthong.portal.roles import Role
@@ -66,7 +67,8 @@ class Site:
         self.shelf = ContractShelf(self.catalogue)
         self.addresses = Addresses(self.url, has_pages=True, publisher=settings.catalogue_publisher)
         self.static = StaticFiles()
-        self.pages = Pages(self.static)
+        self.names = Names(lambda identifiers: self.desk.names(identifiers))
+        self.pages = Pages(self.static, self.names)
         self.provider = self._provider()
 
     def first_administrator(self) -> str:
