@@ -15,6 +15,8 @@ from tests.fixtures.federation import TestNode, eventually
 from tests.fixtures.portal_visitor import PortalVisitor, words
 
 OFFICER, OWNER = "an", "binh"
+# An agreement that ends within a test has to be accepted before: a busy machine tries again.
+LASTING = timedelta(seconds=15), timedelta(seconds=120)
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +154,22 @@ def test_an_agreement_ends_by_itself(
     world: AccessWorld, officer: PortalVisitor, owner: PortalVisitor
 ) -> None:
     """Pages name days; what ends within a test is proposed with the node's own command."""
-    node, until = world.pair.consumer, datetime.now(UTC) + timedelta(seconds=15)
+    for lasting in LASTING:
+        until = datetime.now(UTC) + lasting
+        agreement = propose_until(world, until)
+        accepted = owner.send(f"/console/agreements/{agreement}/accept", {})
+        if accepted.status_code == 303:
+            break
+        assert datetime.now(UTC) >= until, words(accepted)
+    assert not world.refuses("ho-so-5") or datetime.now(UTC) >= until
+    assert eventually(lambda: "Hết hạn" in shown(owner, agreement), 240)
+    assert datetime.now(UTC) >= until - timedelta(seconds=1)
+    assert world.refuses("ho-so-5")
+    assert "Hết hạn" in shown(officer, agreement)
+
+
+def propose_until(world: AccessWorld, until: datetime) -> str:
+    node = world.pair.consumer
     proposed = node.command(
         "agreement",
         "propose",
@@ -160,13 +177,7 @@ def test_an_agreement_ends_by_itself(
         *("--fields", "so_dinh_danh,ho_ten", "--legal-basis", "Nghị định 47/2020/NĐ-CP"),
         *("--from", "2026-01-01", "--until", until.isoformat(), "--json"),
     )
-    agreement = json.loads(proposed)["id"]
-    step(owner, agreement, "accept")
-    assert not world.refuses("ho-so-5") or datetime.now(UTC) >= until
-    assert eventually(lambda: "Hết hạn" in shown(owner, agreement), 90)
-    assert datetime.now(UTC) >= until - timedelta(seconds=1)
-    assert world.refuses("ho-so-5")
-    assert "Hết hạn" in shown(officer, agreement)
+    return str(json.loads(proposed)["id"])
 
 
 def test_each_step_stands_in_the_audit_of_the_portal_where_it_was_made(

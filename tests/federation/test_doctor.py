@@ -27,7 +27,7 @@ from lienthong.node.state import StateFolder
 from lienthong.settings import Settings
 from lienthong.transport.client import Address
 from tests.federation.conftest import FIELDS, Pair, make_pair
-from tests.fixtures.federation import TestNode, attempt
+from tests.fixtures.federation import TestNode, attempt, eventually
 from tests.fixtures.recording_service import RecordingService
 
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
@@ -105,10 +105,16 @@ def of(found: dict[str, Any], check: str) -> set[str]:
 
 
 def test_a_node_that_works_is_told_so(clinic: Clinic) -> None:
-    code, found = doctor(clinic.other)
-    wrong = [each for each in found["findings"] if each["state"] != "ok"]
-    # What depends on this machine and not on the node may be scarce here.
-    assert {each["check"] for each in wrong} <= {"process.files", "disk.space"}, wrong
+    def looks_well() -> bool:
+        nonlocal code, found, wrong
+        code, found = doctor(clinic.other)
+        wrong = [each for each in found["findings"] if each["state"] != "ok"]
+        # What depends on this machine and not on the node may be scarce here.
+        return {each["check"] for each in wrong} <= {"process.files", "disk.space"}
+
+    code, found, wrong = -1, dict[str, Any](), list[Any]()
+    # It waits four seconds for a peer; on a busy machine one may take longer, and is asked again.
+    assert eventually(looks_well), wrong
     assert code == (1 if wrong else 0)
     looked = {each["check"] for each in found["findings"]}
     assert looked >= {
@@ -125,7 +131,7 @@ def test_a_node_that_works_is_told_so(clinic: Clinic) -> None:
 
 
 def test_a_peer_is_reached_step_by_step(clinic: Clinic) -> None:
-    assert set(states(clinic.peer()).values()) == {"ok"}
+    assert eventually(lambda: set(states(clinic.peer()).values()) == {"ok"})
 
 
 def test_a_firewall_that_drops_is_told_from_a_port_that_refuses() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
@@ -173,7 +173,7 @@ def test_refuses_paths_that_can_be_read_in_two_ways(pair: Pair, path: str) -> No
 def test_a_slow_service_gives_a_signed_error_after_its_time(pair: Pair) -> None:
     pair.add_relay("cham", "--timeout", "0.5")
     pair.federation.agree(pair.consumer, pair.provider, "cham", "--endpoint", "* /**")
-    answer = pair.consumer.call("GET", pair.provider.service_id("cham"), "/slow/3")
+    answer = pair.consumer.call("GET", pair.provider.service_id("cham"), "/held")
     assert answer.status == 500
     assert answer.headers["x-road-error"] == "Server.ServerProxy.ServiceFailed"
     assert answer.headers["lienthong-error"] == "sources.relay_timeout"
@@ -291,11 +291,13 @@ def test_more_headers_of_a_service_than_a_message_holds_are_its_error(pair: Pair
 
 
 def test_requests_go_on_while_another_one_is_slow(pair: Pair) -> None:
-    import threading
-
-    slow = threading.Thread(target=pair.consumer.call, args=("GET", pair.relay, "/slow/1.5"))
-    slow.start()
-    time.sleep(0.2)
-    assert pair.consumer.call("GET", pair.relay, "/x").status == 200
-    assert slow.is_alive()
-    slow.join()
+    before = len(pair.service.received)
+    with ThreadPoolExecutor(1) as threads:
+        slow = threads.submit(pair.consumer.call, "GET", pair.relay, "/held")
+        try:
+            assert eventually(lambda: len(pair.service.received) > before)
+            assert pair.consumer.call("GET", pair.relay, "/x").status == 200
+            assert not slow.done()
+        finally:
+            pair.service.let_go()
+        assert slow.result().json == {"late": True}

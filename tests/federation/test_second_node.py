@@ -172,8 +172,15 @@ def test_a_statement_that_was_overtaken_raises_no_alarm_of_a_swapped_key(
 def test_when_a_members_first_node_is_gone_the_second_answers(twins: Twins) -> None:
     twins.first.kill()
     try:
-        status, identifier = twins.ask()
-        assert status == 200
+        status, identifier = 0, ""
+
+        def is_answered() -> bool:
+            nonlocal status, identifier
+            status, identifier = twins.ask()
+            return status == 200
+
+        # What was on its way to the first when that died is in doubt, and is not asked twice.
+        assert eventually(is_answered), status
         assert answered(twins.second, identifier)
     finally:
         twins.first.run()

@@ -64,7 +64,7 @@ def start_of(node: TestNode) -> subprocess.CompletedProcess[str]:
         [*program(), "node", "run", str(node.state)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 
