@@ -104,7 +104,9 @@ class Housekeeping:
             self._read_place = self._delivered_place
         if self._read_place > self._delivered_place and core.receipts.nodes():
             return  # what was read is still on its way
-        read = await asyncio.to_thread(undelivered_receipts, core, self._read_place)
+        read = await asyncio.to_thread(
+            undelivered_receipts, core.store, core.clock.now(), self._read_place
+        )
         for owed in read[0]:
             core.receipts.recall(*owed)
         self._read_place = read[1]

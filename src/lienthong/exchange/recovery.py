@@ -7,6 +7,7 @@ executed. It is never executed again; whoever asks gets a signed "in doubt".
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import partial
 
 import msgspec
 
@@ -16,8 +17,10 @@ from lienthong.exchange.receipts import MOST_OWED
 from lienthong.ledger.clock import milliseconds
 from lienthong.ledger.committer import Committed
 from lienthong.ledger.erasure import decode_erased, is_erased
+from lienthong.ledger.merkle import Frontier, build_levels, leaf_hash
 from lienthong.ledger.messages import Answer, answer_leaf, leaf_of, plain_fields
-from lienthong.ledger.records import CommittedGroup, Entry, EntryKind, Located
+from lienthong.ledger.records import CommittedGroup, Entry, EntryKind, Group, Located
+from lienthong.ledger.store import LedgerStore
 
 LONGEST_UNDELIVERED = timedelta(days=1)  # a provider's node that was away for longer has to ask
 
@@ -54,23 +57,25 @@ def _request_id(entry: Entry) -> str:
 
 
 def undelivered_receipts(
-    core: Core, after_place: int
+    store: LedgerStore, now: datetime, after_place: int
 ) -> tuple[list[tuple[str, Committed, bytes]], int]:
     """Acknowledgements in groups after that place: (provider's node, record, answer's leaf).
 
     With the place up to which was read.
     """
-    since = milliseconds(core.clock.now() - LONGEST_UNDELIVERED)
+    since = milliseconds(now - LONGEST_UNDELIVERED)
     owed: list[tuple[str, Committed, bytes]] = []
-    for group in core.store.groups(after_place=after_place, since_ms=since):
-        after_place = group.place
+    tree = _TreeInTurn(store)
+    for group in store.groups(after_place=after_place, since_ms=since):
+        after_place, path = group.place, tree.path_of(group)
         answers = [
             (number, *_answer(entry))
             for number, entry in enumerate(group.entries)
             if entry.kind is EntryKind.ANSWER_RECEIVED
         ]
         if answers:
-            whole = CommittedGroup.stored(group, core.store.subtree)
+            levels = build_levels([entry.leaf for entry in group.entries])
+            whole = CommittedGroup(levels, path, group.head)
             owed += [
                 (node, Committed(whole, number, group.place), leaf)
                 for number, node, leaf in answers
@@ -78,6 +83,28 @@ def undelivered_receipts(
         if len(owed) >= MOST_OWED:
             break
     return owed, after_place
+
+
+class _TreeInTurn:
+    """The tree as it grows by groups that are read one after the other.
+
+    To look a path up takes a query for each subtree in it. Gateways that share a ledger read back
+    every group of it, and that took half a processor.
+    """
+
+    def __init__(self, store: LedgerStore) -> None:
+        self._store = store
+        self._epoch = -1
+        self._edge = Frontier()
+
+    def path_of(self, group: Group) -> list[bytes]:
+        """The path of that group, which is the last leaf of its own head's tree."""
+        if (group.epoch, group.position) != (self._epoch, self._edge.size):
+            self._epoch = group.epoch
+            subtree = partial(self._store.subtree, group.epoch)
+            self._edge = Frontier.load(subtree, group.position)
+        path, _ = self._edge.append(leaf_hash(group.root))
+        return path
 
 
 def _answer(entry: Entry) -> tuple[str, bytes]:
