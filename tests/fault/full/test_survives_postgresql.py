@@ -16,7 +16,8 @@ from tests.fixtures.federation import Federation, TestNode
 
 RESTARTS = 4  # of each kind
 WORKERS = 2
-WORKER_KILLS = 4  # of each node
+WORKER_KILLS = 2  # of each node in a round
+ROUNDS = 2  # with ledgers of their own: each verdict reads them from their beginning
 AWAY_SECONDS = 1.5
 FAST, IMMEDIATE = signal.SIGINT, signal.SIGQUIT  # immediate: as after a crash, it recovers
 
@@ -54,8 +55,12 @@ def test_restarts_of_postgresql_lose_nothing(
 
 @pytest.mark.parametrize(
     ("code", "points"),
-    [("H37", CONSUMER_POINTS), ("G01", PROVIDER_POINTS)],
-    ids=["consumer", "provider"],
+    [
+        (code, points[half::ROUNDS])
+        for code, points in (("H37", CONSUMER_POINTS), ("G01", PROVIDER_POINTS))
+        for half in range(ROUNDS)
+    ],
+    ids=lambda value: value if isinstance(value, str) else "-".join(value),
 )
 def test_kills_of_nodes_on_postgresql_lose_nothing(
     tmp_path: Path, server: PostgresqlServer, code: str, points: tuple[str, ...]
@@ -64,19 +69,20 @@ def test_kills_of_nodes_on_postgresql_lose_nothing(
         consumer = federation.node("H37", subsystem="motcua", database=server.create_database())
         provider = federation.node("G01", subsystem="dancu", database=server.create_database())
         killed = consumer if code == "H37" else provider
-        name = f"kill -9 of {code} on PostgreSQL"
+        name = f"kill -9 of {code} on PostgreSQL: {', '.join(points)}"
         with under_load(federation, consumer, provider, name, launcher=killable) as stage:
             for point in points:
                 stage.fault(partial(stage.kill_at, point, killed))
     stage.assert_survived()
 
 
+@pytest.mark.parametrize("number", range(1, ROUNDS + 1))
 def test_kills_of_workers_of_one_node_lose_nothing(
-    tmp_path: Path, server: PostgresqlServer
+    tmp_path: Path, server: PostgresqlServer, number: int
 ) -> None:
     with Federation(tmp_path) as federation:
         consumer, provider = nodes_of_workers(federation, server)
-        name = f"kill -9 of one of {WORKERS} workers"
+        name = f"kill -9 of one of {WORKERS} workers, round {number}"
         with under_load(federation, consumer, provider, name) as stage:
             for node in (consumer, provider) * WORKER_KILLS:
                 stage.fault(partial(stage.kill_a_worker, node))
