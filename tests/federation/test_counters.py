@@ -74,7 +74,7 @@ def make_calls(pair: Pair) -> None:
 
 def publish(node: TestNode, hour: str) -> None:
     """Wait for the node's own turn."""
-    assert eventually(lambda: f'"hour":"{hour}"' in node.log.read_text(), 90), hour
+    assert eventually(lambda: f'"hour":"{hour}"' in node.log.read_text(), 180), hour
 
 
 def test_the_network_adds_up_without_counting_a_call_twice(past: Past) -> None:
