@@ -16,6 +16,7 @@ FULL_SECONDS = 3.0
 
 
 def fill(stage: Stage, disk: Path) -> float:
+    stage.flow(2 * FULL_SECONDS)
     with full(disk):
         # SQLite goes on for a while: its log has some room left.
         wait_for(lambda: not stage.flow(0.5)[-1].succeeded, f"{disk} is never full")
