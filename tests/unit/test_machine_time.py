@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.fixtures.faults.machine_time import MachineTime
+from tests.fixtures.faults.machine_time import LEAST_TICKS, MachineTime
 from tests.fixtures.federation import eventually
 
 BURNT_SECONDS = 0.5
@@ -47,3 +47,5 @@ def test_a_share_is_told_of_all_processors() -> None:
     assert MachineTime(1200, 600, 150).share_of_others(before) == 0.25
     assert MachineTime(1200, 600, 200).share_of_others(before) == 0.0
     assert before.share_of_others(before) == 0.0
+    few = LEAST_TICKS - 1
+    assert MachineTime(1000 + few, 500 + few, 100).share_of_others(before) == 0.0
