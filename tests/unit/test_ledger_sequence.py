@@ -345,5 +345,5 @@ def test_the_turn_is_waited_for_while_another_writes(node: LedgerNode) -> None:
         thread.start()
         time.sleep(0.3)
         assert done == []
-    thread.join(20)
+    thread.join(90)
     assert done == [0]

@@ -39,7 +39,7 @@ async def gateway(url: str, heard: _Heard | None = None) -> AsyncIterator[Gatewa
 
 async def soon(condition: Callable[[], bool | Awaitable[bool]]) -> None:
     """Wait until it holds; fails after a time that is long for any machine."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while True:
             held = condition()
             if held if isinstance(held, bool) else await held:

@@ -262,6 +262,11 @@ def test_a_step_that_fails_leaves_everything_as_it_was(empty: Engine) -> None:
     assert inspect(empty).get_table_names() == []
 
 
+# Longer than anything else takes between two statements, also on a busy machine.
+IDLE_MILLISECONDS = 2000
+THOUGHT_SECONDS = 2.5
+
+
 def test_a_step_may_think_longer_than_other_transactions(
     url: str, empty: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -272,7 +277,7 @@ def test_a_step_may_think_longer_than_other_transactions(
     run = migrations._run
 
     def think(connection: Connection, before: str, version: str, line: Line) -> None:
-        time.sleep(1.0)
+        time.sleep(THOUGHT_SECONDS)
         run(connection, before, version, line)
 
     monkeypatch.setattr(migrations, "_run", think)
@@ -281,7 +286,7 @@ def test_a_step_may_think_longer_than_other_transactions(
 
 
 def _hurry(connection: Any, record: object) -> None:
-    connection.execute("SET idle_in_transaction_session_timeout TO 300")
+    connection.execute(f"SET idle_in_transaction_session_timeout TO {IDLE_MILLISECONDS}")
     connection.commit()
 
 

@@ -104,7 +104,7 @@ def test_a_body_that_keeps_moving_may_take_longer_than_the_timeout(tmp_path: Pat
         for _ in range(8):
             writer.write(b"x" * (size // 8))
             await writer.drain()
-            await asyncio.sleep(0.15)
+            await asyncio.sleep(0.3)
 
     async def main() -> None:
         async with await asyncio.start_server(slowly, "127.0.0.1", 0) as server:
@@ -112,7 +112,7 @@ def test_a_body_that_keeps_moving_may_take_longer_than_the_timeout(tmp_path: Pat
             limits = PoolLimits(spool_threshold_bytes=1000, sweep_seconds=0.02)
             pool = ConnectionPool(limits=limits, spool_folder=tmp_path)
             address = Address("127.0.0.1", port, False)
-            response = await pool.send(address, GET, timeout_seconds=1.0)
+            response = await pool.send(address, GET, timeout_seconds=2.0)
             assert response.body.size == size
             response.body.discard()
             pool.close()
