@@ -89,7 +89,7 @@ class _TreeInTurn:
     """The tree as it grows by groups that are read one after the other.
 
     To look a path up takes a query for each subtree in it. Gateways that share a ledger read back
-    every group of it, and that took half a processor.
+    every group of it: at 220 calls a second that took a third of a processor.
     """
 
     def __init__(self, store: LedgerStore) -> None:
