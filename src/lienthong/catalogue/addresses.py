@@ -59,6 +59,14 @@ class Addresses(NamedTuple):
         """A law of Vietnam has no address of its own; this one finds what rests on it."""
         return f"{self.url}/legal-basis/{quote(text, safe='')}"
 
+    def licence(self, text: str) -> str:
+        """A licence that its source names without an address."""
+        return f"{self.url}/licence/{quote(text, safe='')}"
+
+    def format(self, name: str) -> str:
+        """A format that the EU's list does not have."""
+        return f"{self.url}/format/{quote(name, safe='')}"
+
     def home(self, entry: CatalogueEntry) -> str:
         """The landing page: of a harvested entry, the one at its source."""
         return iri(entry.landing_page) if entry.landing_page else self.page(entry.key)

@@ -85,6 +85,25 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     consumers: Count | None = None
 
 
+class Distribution(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One form in which a harvested dataset can be had at its source; at least one address."""
+
+    title: str = ""
+    format: str = ""  # CSV, JSON, … as its source says it
+    access_url: str = ""
+    download_url: str = ""
+    licence: str = ""  # an address, or a name
+
+    @property
+    def url(self) -> str:
+        """Where the data itself is, or else where it is told how to get it."""
+        return self.download_url or self.access_url
+
+    @property
+    def has_licence_address(self) -> bool:
+        return self.licence.startswith(("https://", "http://"))
+
+
 class CatalogueEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One dataset as it is searched and shown; ``published`` and ``modified`` are UTC."""
 
@@ -113,6 +132,7 @@ class CatalogueEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     digest: str = ""  # SHA-256 of the contract; ``CatalogueStore.contract`` has its bytes
     title_en: str = ""
     description_en: str = ""
+    distributions: tuple[Distribution, ...] = ()  # of a harvested one
     contact: str = ""  # where the owner can be asked: an http, https or mailto address
 
     @property

@@ -60,6 +60,16 @@ def dataset_of(entry: CatalogueEntry, at: Addresses) -> dict[str, Any]:
         ],
         "includedInDataCatalog": {"@type": "DataCatalog", "url": at.url + "/catalog"},
         "sameAs": at.home(entry) if entry.landing_page else "",
+        "distribution": [
+            {
+                "@type": "DataDownload",
+                "name": each.title,
+                "contentUrl": each.url,
+                "encodingFormat": each.format,
+                **({"license": each.licence} if each.licence else {}),
+            }
+            for each in entry.distributions
+        ],
         "isBasedOn": [{"@type": "Legislation", "name": text} for text in entry.legal_basis],
     }
     return {name: value for name, value in data.items() if value not in ("", [])}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
@@ -39,6 +39,7 @@ class Pages:
             segment=lambda value: quote(str(value), safe=""),
             key=lambda value: quote(str(value), safe="/"),
             masked=mask_text,
+            host=lambda address: urlsplit(str(address)).hostname or "",
             named=names.shown,
             named_within=names.within,
             pairs=lambda values: [(each, each) for each in values],

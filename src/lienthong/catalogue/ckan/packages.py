@@ -37,8 +37,7 @@ def package_of(entry: CatalogueEntry, at: Addresses) -> Json:
         "state": "active",
         "private": False,
         "isopen": False,
-        "license_id": LICENSE["id"],
-        "license_title": LICENSE["title"],
+        **_licence(entry),
         "author": entry.owner_name,
         "author_email": "",
         "maintainer": entry.owner_name,
@@ -57,6 +56,15 @@ def package_of(entry: CatalogueEntry, at: Addresses) -> Json:
         "relationships_as_subject": [],
         "relationships_as_object": [],
     }
+
+
+def _licence(entry: CatalogueEntry) -> Json:
+    """Of the package, where all of its distributions have the same; CKAN has no list of others'."""
+    names = {each.licence for each in entry.distributions}
+    if len(names) != 1 or not (name := names.pop()):
+        return {"license_id": LICENSE["id"], "license_title": LICENSE["title"]}
+    address = {"license_url": name} if name.startswith(("https://", "http://")) else {}
+    return {"license_id": "other-open", "license_title": name, **address}
 
 
 def organization_of(owner: str, title: str) -> Json:
@@ -136,6 +144,12 @@ def _resources(entry: CatalogueEntry, at: Addresses) -> Iterator[Json]:
             " quản. Called through the agency's own node, after an agreement with the owner.",
             ("JSON", "application/json"),
         )
+    elif entry.distributions:
+        for number, each in enumerate(entry.distributions):
+            name, form = each.title or entry.title, (each.format, "")
+            resource = _resource(entry, f"distribution-{number + 1}", name, each.url, "", form)
+            access = {"access_url": each.access_url, "download_url": each.download_url}
+            yield resource | access | {"license": each.licence, "position": number}
     elif entry.landing_page:
         name = "Trang của nguồn · page at its source"
         yield _resource(entry, "page", name, at.home(entry), "", ("HTML", "text/html"))

@@ -16,6 +16,7 @@ written as JSON-LD or as Turtle, and what many entries share is written once.
 | how often | ``dct:accrualPeriodicity`` |
 | contract | ``dct:conformsTo``, named by its SHA-256 (RFC 6920) |
 | service | ``dcat:distribution`` and ``dcat:DataService`` |
+| distributions of a harvested one | ``dcat:distribution`` (``distributions.py``) |
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from lienthong.catalogue.addresses import Addresses, iri
+from lienthong.catalogue.dcat.distributions import distribution_nodes, distributions_of
 from lienthong.catalogue.dcat.vocabulary import (
     JSON_FORMAT,
     JSON_MEDIA_TYPE,
@@ -54,6 +56,7 @@ def nodes_of(entry: CatalogueEntry, at: Addresses) -> list[Node]:
     known += [language(LANGUAGES[0])] if entry.is_own else []
     home: Node = {"@id": at.home(entry), "@type": "foaf:Document"}
     service = list(_service(entry, at)) if entry.service else []
+    service += [] if entry.service else distributions_of(entry, at)
     contract = [_contract(entry)] if entry.digest else []
     dataset = _dataset(entry, at)
     return [dataset, _record(entry, at), *shared, *known, home, *contract, *service]
@@ -104,6 +107,8 @@ def _dataset(entry: CatalogueEntry, at: Addresses) -> Node:
         node["dct:conformsTo"] = {"@id": _contract_iri(entry.digest)}
     if entry.service:
         node["dcat:distribution"] = {"@id": iri_of + "#distribution"}
+    elif entry.distributions:
+        node["dcat:distribution"] = [{"@id": each} for each in distribution_nodes(entry, at)]
     return {name: value for name, value in node.items() if value not in ("", [])}
 
 

@@ -32,6 +32,29 @@ THEMES = _EU + "data-theme"
 JSON_FORMAT = _EU + "file-type/JSON"
 JSON_MEDIA_TYPE = "https://www.iana.org/assignments/media-types/application/json"
 
+# Formats that sources name, of the EU's list of file types.
+_FILE_TYPES = {
+    "CSV", "DOC", "DOCX", "GEOJSON", "GML", "GZIP", "HTML", "JPEG", "JSON", "JSON_LD", "KML", "KMZ",
+    "ODS", "ODT", "PARQUET", "PDF", "PNG", "RDF_XML", "RDF_TURTLE", "SHP", "TIFF", "TSV", "TXT",
+    "WFS_SRVC", "WMS_SRVC", "XLS", "XLSX", "XML", "ZIP",
+}  # fmt: skip
+_FILE_TYPE_NAMES = {
+    "SPREADSHEETML.SHEET": "XLSX",
+    "VND.MS-EXCEL": "XLS",
+    "LD+JSON": "JSON_LD",
+    "JSON-LD": "JSON_LD",
+    "JSONLD": "JSON_LD",
+    "TURTLE": "RDF_TURTLE",
+    "TTL": "RDF_TURTLE",
+    "RDF+XML": "RDF_XML",
+    "RDF": "RDF_XML",
+    "GEO+JSON": "GEOJSON",
+    "PLAIN": "TXT",
+    "WMS": "WMS_SRVC",
+    "WFS": "WFS_SRVC",
+    "SHAPEFILE": "SHP",
+}
+
 # Internal data is for agencies under conditions; personal data is closed to the public for good.
 _RIGHTS = {
     Classification.PUBLIC: "PUBLIC",
@@ -136,3 +159,9 @@ def in_vietnamese(text: str) -> Node:
 
 def in_english(text: str) -> Node:
     return {"@value": text, "@language": "en"}
+
+
+def file_type(name: str) -> str:
+    """The address of a format in the EU's list of file types, or nothing."""
+    code = _FILE_TYPE_NAMES.get(name, name)
+    return _EU + "file-type/" + code if code in _FILE_TYPES else ""

@@ -12,17 +12,19 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from hashlib import sha256
 from urllib.parse import urlsplit
 
 from lienthong.catalogue.harvest.models import Record, Source, Unusable
-from lienthong.catalogue.models import HARVESTED, CatalogueEntry
+from lienthong.catalogue.models import HARVESTED, CatalogueEntry, Distribution
 from lienthong.catalogue.words import fold
 from lienthong.contracts.classification import is_state_secret
 
 LONGEST_TITLE, LONGEST_DESCRIPTION, LONGEST_WORDS = 500, 10_000, 200
 MOST_TAGS = 30
+MOST_DISTRIBUTIONS, LONGEST_FORMAT = 50, 40
 _BLOCKS = re.compile(r"<(script|style|iframe|object)\b.{0,20000}?(</\1\s*>|$)", re.I | re.S)
 _TAGS = re.compile(r"</?[A-Za-z!?][^<>]{0,2000}>")
 _FORBIDDEN = re.compile(
@@ -73,8 +75,31 @@ def entry_of_record(record: Record, source: Source, now: datetime) -> CatalogueE
         frequency=_frequency(record.frequency),
         source=source.url,
         landing_page=address(record.landing_page),
+        distributions=tuple(_distributions(record)),
         contact=_contact(record.contact),
     )
+
+
+def _distributions(record: Record) -> Iterator[Distribution]:
+    """Those that have an address which a page may link to, each once."""
+    found: dict[tuple[str, str], Distribution] = {}
+    for each in record.distributions[:MOST_DISTRIBUTIONS]:
+        one = Distribution(
+            title=clean(each.title, LONGEST_WORDS).replace("\n", " "),
+            format=_format(each.format),
+            access_url=address(each.access_url),
+            download_url=address(each.download_url),
+            licence=address(each.licence) or _word(each.licence),
+        )
+        if one.url:
+            found.setdefault((one.url, one.format), one)
+    yield from found.values()
+
+
+def _format(text: str) -> str:
+    """A short name: the last part of an address of a list, or of a media type."""
+    last = _word(text).rstrip("/").rpartition("/")[2].rpartition("#")[2]
+    return last[:LONGEST_FORMAT].upper()
 
 
 def clean(text: str, longest: int) -> str:

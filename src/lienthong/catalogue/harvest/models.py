@@ -57,6 +57,16 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     state: SourceState
 
 
+class Offered(msgspec.Struct, frozen=True, kw_only=True):
+    """A distribution as its source tells it."""
+
+    title: str = ""
+    format: str = ""
+    access_url: str = ""
+    download_url: str = ""
+    licence: str = ""
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """A dataset as its source tells it, in plain types; nothing of it has been believed yet."""
 
@@ -76,6 +86,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     contact: str = ""
     tags: tuple[str, ...] = ()
     legal_basis: tuple[str, ...] = ()
+    distributions: tuple[Offered, ...] = ()
 
 
 class Unusable(Exception):

@@ -5,12 +5,15 @@ record = record_of_package(package, root="https://du-lieu.example.vn")
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
-from lienthong.catalogue.harvest.models import Record, Unusable
+from lienthong.catalogue.harvest.models import Offered, Record, Unusable
 
 MOST_TAGS = 50
+MOST_RESOURCES = 100
+_NO_LICENCE = ("", "notspecified", "License not specified", "License Not Specified")
 
 
 def record_of_package(package: Any, root: str) -> Record:
@@ -42,6 +45,7 @@ def record_of_package(package: Any, root: str) -> Record:
         domain=next(_titles(package, "groups"), ""),
         contact=_text(package, "maintainer_email"),
         tags=tuple(_titles(package, "tags"))[:MOST_TAGS],
+        distributions=tuple(_resources(package))[:MOST_RESOURCES],
         legal_basis=tuple(filter(None, map(str.strip, extras.get("legal_basis", "").split(";")))),
     )
 
@@ -73,6 +77,30 @@ def _titles(package: dict[str, Any], name: str) -> Any:
     for each in found:
         if title := _text(each, "title") or _text(each, "display_name") or _text(each, "name"):
             yield title
+
+
+def _resources(package: dict[str, Any]) -> Iterator[Offered]:
+    """What can be had of it; a resource that is no object of texts is passed over."""
+    found = package.get("resources")
+    given = (_plain(package, name) for name in ("license_url", "license_title", "license_id"))
+    licence = next((each for each in given if each not in _NO_LICENCE), "")
+    for each in found if isinstance(found, list) else ():
+        if not isinstance(each, dict):
+            continue
+        url, download = _plain(each, "url"), _plain(each, "download_url")
+        uploaded = each.get("url_type") == "upload"
+        yield Offered(
+            title=_plain(each, "name") or _plain(each, "description"),
+            format=_plain(each, "format") or _plain(each, "mimetype"),
+            access_url=_plain(each, "access_url") or url,
+            download_url=download or (url if uploaded else ""),
+            licence=_plain(each, "license") or licence,
+        )
+
+
+def _plain(value: dict[str, Any], name: str) -> str:
+    found = value.get(name)
+    return found if isinstance(found, str) else ""
 
 
 def _extras(value: Any) -> dict[str, str]:

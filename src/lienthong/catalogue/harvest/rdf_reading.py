@@ -20,6 +20,7 @@ from typing import Any
 MEMORY_BYTES = 2 << 30
 LONGEST_TEXT = 20_000
 DEEPEST = 60
+MOST_DISTRIBUTIONS = 100
 _DOCTYPE = re.compile("<!(DOCTYPE|ENTITY)", re.IGNORECASE)
 _ENCODING = re.compile(r"""\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([^"']*)["']""")
 
@@ -154,12 +155,34 @@ class _Reader:
             "domain": next((self._name(each) for each in self._all(node, "dcat:theme")), ""),
             "contact": next(iter(contacts), ""),
             "tags": [str(each)[:300] for each in self._all(node, "dcat:keyword")][:50],
+            "distributions": self._distributions(node),
             "legal_basis": [
                 name
                 for each in self._all(node, "dcatap:applicableLegislation")[:20]
                 if (name := self._name(each))
             ],
         }
+
+    def _distributions(self, node: Any) -> list[dict[str, str]]:
+        licence = self._named(node, "dct:license")
+        return [
+            {
+                "title": self._text(each, "dct:title"),
+                "format": self._named(each, "dct:format") or self._named(each, "dcat:mediaType"),
+                "access_url": self.first(each, "dcat:accessURL"),
+                "download_url": self.first(each, "dcat:downloadURL"),
+                "licence": self._named(each, "dct:license") or licence,
+            }
+            for each in self._all(node, "dcat:distribution")[:MOST_DISTRIBUTIONS]
+        ]
+
+    def _named(self, node: Any, name: str) -> str:
+        """What a property names: its address; a node without one by its name."""
+        for each in self._all(node, name):
+            if each.__class__.__name__ == "BNode":
+                return self._name(each)
+            return str(each)[:LONGEST_TEXT]
+        return ""
 
     def paging(self) -> dict[str, Any]:
         following = [
