@@ -1494,5 +1494,9 @@ class HarvestSourceInvalid(CatalogueError, code="catalogue.harvest_source"):
     """What is to be harvested has no usable name or address, or is there already."""
 
 
+class HarvestBusy(CatalogueError, code="catalogue.harvest_busy", status=409):
+    """A source is being harvested by this or another process; one is at a time."""
+
+
 class HarvestFailed(CatalogueError, code="catalogue.harvest_failed", status=502):
     """A source could not be harvested whole; nothing that was there before is lost."""

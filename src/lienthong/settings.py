@@ -286,6 +286,12 @@ TABLE: tuple[Setting, ...] = (
         "Private networks that may be harvested, such as 10.0.0.0/8, by commas; empty: none",
     ),
     Setting(
+        "harvest_every_seconds",
+        86_400.0,
+        "Cổng web và danh mục tự thu thập mỗi nguồn sau từng khoảng này; 0: chỉ bằng lệnh",
+        "A portal or catalogue harvests each source at this interval by itself; 0: by command only",
+    ),
+    Setting(
         "harvest_limit_seconds",
         3600.0,
         "Thời gian tối đa để thu thập một nguồn",

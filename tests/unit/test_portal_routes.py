@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import pytest
 from sqlalchemy import select
 
+from lienthong.catalogue.harvest.models import Kind, Source, SourceState
+from lienthong.catalogue.harvest.store import HarvestStore
 from lienthong.portal.headers import POLICY
 from lienthong.portal.roles import GRANTED, Role
 from lienthong.portal.routes import PAGES
@@ -65,6 +67,8 @@ GET  /console/contracts/of/{key:path}           IN  NO  200 200 200 200
 POST /console/contracts/of/{key:path}           IN  NO  NO  TO  NO  NO
 GET  /console/health                            IN  NO  NO  NO  200 200
 GET  /console/health/doctor                     IN  NO  NO  NO  200 200
+GET  /console/harvest                           IN  NO  NO  NO  200 200
+POST /console/harvest/{name}                    IN  NO  NO  NO  TO  NO
 GET  /console/users                             IN  NO  NO  NO  200 NO
 POST /console/users                             IN  NO  NO  NO  422 NO
 GET  /console/users/{name}                      IN  NO  NO  NO  200 NO
@@ -136,10 +140,11 @@ class World:
     def path(self, pattern: str) -> str:
         kept = AGREEMENT if "agreements" in pattern else REQUEST
         static = self.portal.site.static.address("portal.css").split("/")
+        named = {"users": "somebody", "harvest": "ktvt"}
         holes = {
             "{key:path}": KEY,
             "{id}": kept,
-            "{name}": "somebody" if "users" in pattern else "g01",
+            "{name}": next((name for part, name in named.items() if part in pattern), "g01"),
             "{action}": "package_list",
             "{mark}": static[2],
             "{name:path}": "/".join(static[3:]) if "static" in pattern else "luat",
@@ -166,6 +171,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     portal.add("somebody", Role.CITIZEN)
     portal.site.desk = desk
     published(portal, FIRST, NOW)
+    source = Source(name="ktvt", url="https://ktvt.example.vn", kind=Kind.CKAN, added=NOW,
+                    state=SourceState())  # fmt: skip
+    HarvestStore(portal.site.catalogue).put(source)
     yield World(portal, desk)
     portal.site.close()
 

@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 
 from lienthong.catalogue.addresses import Addresses
 from lienthong.catalogue.folder import CatalogueFolder
+from lienthong.catalogue.harvest.scheduler import HarvestScheduler
 from lienthong.catalogue.open_routes import open_routes, robots_route
 from lienthong.catalogue.routes import catalogue_routes
 from lienthong.catalogue.service import CatalogueService
@@ -46,15 +47,16 @@ def host(
         )
         at = Addresses(url, publisher=folder.settings.catalogue_publisher)
         application = application_of(service, mirror, folder.settings.directory_refresh_seconds, at)
-        uvicorn.run(
-            application,
-            host=address,
-            port=port,
-            ssl_certfile=certificate,
-            ssl_keyfile=key,
-            log_level="warning",
-            server_header=False,
-        )
+        with HarvestScheduler(store, service.search, folder.settings):
+            uvicorn.run(
+                application,
+                host=address,
+                port=port,
+                ssl_certfile=certificate,
+                ssl_keyfile=key,
+                log_level="warning",
+                server_header=False,
+            )
 
 
 def application_of(

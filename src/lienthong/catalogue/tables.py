@@ -136,6 +136,14 @@ HARVEST_EVENT = Table(
     Column("act", String(16), nullable=False),
     Column("told", Text, nullable=False),  # its title then, or the entry that it repeats
 )
+HARVEST_LEASE = Table(
+    "catalogue_harvest_lease",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("holder", String(64), nullable=False),  # a process, by a random name
+    Column("source", String(40), nullable=False),
+    Column("until", Float, nullable=False),  # Unix time; it is free afterwards
+)
 
 
 def open_catalogue(url: str) -> Engine:

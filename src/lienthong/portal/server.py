@@ -8,6 +8,7 @@ from pathlib import Path
 
 import uvicorn
 
+from lienthong.catalogue.harvest.scheduler import HarvestScheduler
 from lienthong.errors import InvalidSetting
 from lienthong.portal.app import portal_app
 from lienthong.portal.folder import PortalFolder
@@ -33,7 +34,8 @@ def run(folder: Path, listen: str = "", tell: Callable[[str, str], None] | None 
         password = site.first_administrator()
         if password and tell is not None:
             tell(site.url, password)
-        uvicorn.Server(_configuration(site, settings, host, port)).run()
+        with HarvestScheduler(site.catalogue, site.search, settings):
+            uvicorn.Server(_configuration(site, settings, host, port)).run()
     finally:
         site.close()
 

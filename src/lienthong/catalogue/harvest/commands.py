@@ -18,11 +18,14 @@ from rich.table import Table
 
 from lienthong.catalogue.folder import CatalogueFolder
 from lienthong.catalogue.harvest.describing import address
+from lienthong.catalogue.harvest.lease import Holder
 from lienthong.catalogue.harvest.models import Kind, Outcome, Run, Source
 from lienthong.catalogue.harvest.running import Harvester
+from lienthong.catalogue.harvest.schedule import every_seconds, interval, next_due
 from lienthong.catalogue.search import CatalogueSearch
 from lienthong.errors import HarvestFailed, HarvestSourceInvalid, HarvestSourceUnknown
 from lienthong.reasons import in_vietnamese
+from lienthong.settings import Settings
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -33,6 +36,10 @@ State = Annotated[
     Path, typer.Argument(metavar="STATE", help="Thư mục của danh mục. The catalogue's folder.")
 ]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Tên nguồn. Name of the source.")]
+Every = Annotated[
+    str,
+    typer.Option("--every", help="Chu kỳ: 30m, 6h, 1d; 0: chỉ bằng lệnh. Interval; 0: by hand."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="In JSON. Print JSON.")]
 
 _OUTCOMES = {
@@ -49,10 +56,11 @@ def add(
     name: Name,
     url: Annotated[str, typer.Argument(help="Địa chỉ gốc CKAN, hoặc tệp DCAT. CKAN root or DCAT.")],
     kind: Annotated[Kind, typer.Option(help="ckan, dcat.")] = Kind.DCAT,
+    every: Every = "",
 ) -> None:
-    """Thêm một nguồn; chưa thu thập gì.
+    """Thêm một nguồn; cổng web hoặc danh mục đang chạy sẽ tự thu thập.
 
-    Add a source; nothing is harvested yet.
+    Add a source; a running portal or catalogue harvests it by itself.
 
     Ví dụ (example): lienthong catalogue harvest add ./danh-muc da-nang
     https://opendata.example.vn/catalog.ttl
@@ -63,7 +71,9 @@ def add(
         if any(each.name == name for each in harvester.store.sources()):
             raise HarvestSourceInvalid(source=name, reason="the name is taken")
         now = datetime.now(UTC)
-        value = {"name": name, "url": url, "kind": kind, "added": now, "state": {}}
+        seconds = every_seconds(every) if every else None
+        value: dict[str, Any] = {"name": name, "url": url, "kind": kind, "added": now}
+        value |= {"state": {}, "every_seconds": seconds}
         try:
             source = msgspec.convert(value, Source)
         except msgspec.ValidationError as error:
@@ -72,6 +82,22 @@ def add(
         source.state.own_checked = time.time()
         harvester.store.put(source)
     typer.echo(f"Đã thêm nguồn {name}. The source was added.")
+
+
+@app.command()
+def change(state: State, name: Name, every: Every) -> None:
+    """Đổi chu kỳ tự thu thập của một nguồn.
+
+    Change how often a source is harvested by itself.
+
+    Ví dụ (example): lienthong catalogue harvest change ./danh-muc da-nang --every 6h
+    """
+    with _harvester(state) as harvester:
+        source = harvester.store.get(name)
+        changed = msgspec.structs.replace(source, every_seconds=every_seconds(every))
+        changed.state.due = min(changed.state.due, time.time() + (changed.every_seconds or 0))
+        harvester.store.put(changed)
+    typer.echo(f"{name}: {every}")
 
 
 @app.command(name="list")
@@ -87,15 +113,21 @@ def list_(state: State, as_json: AsJson = False) -> None:
         rows = [
             (each, store.counts(each.name), store.runs(each.name, 1)) for each in store.sources()
         ]
+        settings, holder = harvester.settings, harvester.lease.holder()
     if as_json:
-        _print_json([_told(source, counts, runs) for source, counts, runs in rows])
+        _print_json([_told(*row, settings, holder) for row in rows])
         return
-    table = Table("Nguồn · source", "Loại · kind", "Đang hiện · shown", "Lần cuối · last run", "")
+    table = Table("Nguồn · source", "Loại · kind", "Đang hiện · shown", "Lần cuối · last run", "",
+                  "Lần tới · next", "Lỗi liền · failures")  # fmt: skip
     for source, counts, runs in rows:
         last = runs[0] if runs else None
         when = last.started.isoformat(timespec="seconds") if last else "—"
         outcome = _OUTCOMES[last.outcome] if last else ""
-        table.add_row(source.name, source.kind, str(counts.get("shown", 0)), when, outcome)
+        due = next_due(source, settings)
+        following = "đang chạy · running" if holder and holder.source == source.name else _when(due)
+        failures = str(source.state.failures or "")
+        shown = str(counts.get("shown", 0))
+        table.add_row(source.name, source.kind, shown, when, outcome, following, failures)
     Console(highlight=False, markup=False).print(table)
 
 
@@ -158,7 +190,9 @@ def remove(state: State, name: Name) -> None:
     Ví dụ (example): lienthong catalogue harvest remove ./danh-muc da-nang
     """
     with _harvester(state) as harvester:
-        gone = harvester.remove(harvester.store.get(name))
+        source = harvester.store.get(name)
+        with harvester.lease.held(name):
+            gone = harvester.remove(source)
     typer.echo(f"Đã bỏ nguồn {name}, rút {gone} mục. The source is gone, with its {gone} entries.")
 
 
@@ -173,14 +207,19 @@ def _run_one(
     harvester: Harvester, source: Source, whole: bool, accept_gone: bool, quiet: bool
 ) -> Run:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), disable=quiet) as bar:
+    with (
+        harvester.lease.held(source.name) as lease,
+        Progress(*columns, TimeElapsedColumn(), disable=quiet) as bar,
+    ):
         task = bar.add_task(source.name, total=None)
-        return harvester.run(
-            source,
-            whole=whole,
-            accept_gone=accept_gone,
-            progress=lambda seen, total: bar.update(task, completed=seen, total=total),
-        )
+
+        def progress(seen: int, total: int | None) -> None:
+            lease.check()
+            bar.update(task, completed=seen, total=total)
+
+        # Read anew under the lease: another process may just have harvested it.
+        known = harvester.store.get(source.name)
+        return harvester.run(known, whole=whole, accept_gone=accept_gone, progress=progress)
 
 
 def _print_run(run: Run) -> None:
@@ -197,10 +236,33 @@ def _print_run(run: Run) -> None:
         console.print(f"  ! {told}: {in_vietnamese(error.reason)} · {error.reason}", style="dim")
 
 
-def _told(source: Source, counts: dict[str, int], runs: list[Run]) -> dict[str, Any]:
-    last = runs[0] if runs else None
-    return {"name": source.name, "url": source.url, "kind": source.kind, "records": counts,
-            "last_run": last}  # fmt: skip
+def _told(
+    source: Source,
+    counts: dict[str, int],
+    runs: list[Run],
+    settings: Settings,
+    holder: Holder | None,
+) -> dict[str, Any]:
+    return {
+        "name": source.name,
+        "url": source.url,
+        "kind": source.kind,
+        "records": counts,
+        "last_run": runs[0] if runs else None,
+        "every_seconds": interval(source, settings),
+        "next_run": next_due(source, settings),
+        "failures": source.state.failures,
+        "running": holder is not None and holder.source == source.name,
+    }
+
+
+def _when(due: float | None) -> str:
+    """When it is harvested next; what is due already waits for a portal or catalogue that runs."""
+    if due is None:
+        return "bằng lệnh · by hand"
+    if due <= time.time():
+        return "đang đợi · waiting"
+    return datetime.fromtimestamp(due, UTC).isoformat(timespec="seconds")
 
 
 def _print_json(value: Any) -> None:

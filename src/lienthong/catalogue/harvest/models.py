@@ -36,6 +36,8 @@ class SourceState(msgspec.Struct, kw_only=True, omit_defaults=True):
     whole: float = 0.0  # the last whole walk
     own_checked: float = 0.0  # until when our own entries were compared with its records
     pages: dict[str, SeenPage] = {}  # DCAT: by address
+    due: float = 0.0  # when it is harvested next
+    failures: int = 0  # runs in a row that the source broke off
 
 
 class SeenPage(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -55,6 +57,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind
     added: Moment
     state: SourceState
+    every_seconds: Annotated[float, Meta(ge=0)] | None = None  # None: as set for all; 0: by hand
 
 
 class Offered(msgspec.Struct, frozen=True, kw_only=True):

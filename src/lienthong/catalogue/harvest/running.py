@@ -24,6 +24,7 @@ import msgspec
 from lienthong.catalogue.harvest.describing import entry_of_record
 from lienthong.catalogue.harvest.duplicates import Duplicates
 from lienthong.catalogue.harvest.fetching import PAUSE_SECONDS, Fetcher, Network, SourceFailed
+from lienthong.catalogue.harvest.lease import Lease
 from lienthong.catalogue.harvest.marks import Marks, marks_of
 from lienthong.catalogue.harvest.models import (
     BadRecord,
@@ -36,6 +37,7 @@ from lienthong.catalogue.harvest.models import (
     Unusable,
 )
 from lienthong.catalogue.harvest.rdf_process import RdfProcess
+from lienthong.catalogue.harvest.schedule import settle
 from lienthong.catalogue.harvest.store import HarvestStore, Known
 from lienthong.catalogue.harvest.walking import CkanWalk, DcatWalk, Page, Walk
 from lienthong.catalogue.models import CatalogueEntry
@@ -61,12 +63,15 @@ class Harvester:
         search: CatalogueSearch,
         settings: Settings,
         pause_seconds: float = PAUSE_SECONDS,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.store = HarvestStore(catalogue)
         self._catalogue = catalogue
         self._duplicates = Duplicates(catalogue, search, self.store)
-        self._settings = settings
+        self.settings = settings
+        self.lease = Lease(catalogue)
         self._pause = pause_seconds
+        self._clock = clock
 
     def run(
         self,
@@ -86,7 +91,9 @@ class Harvester:
             run.outcome, run.reason = Outcome.BROKEN, str(error)
         one.settle_duplicates()
         run.ended = datetime.now(UTC)
-        self.store.put(source)
+        settle(source, run, self.settings, self._clock())
+        known = self.store.get(source.name)  # its interval may have been changed meanwhile
+        self.store.put(msgspec.structs.replace(source, every_seconds=known.every_seconds))
         self.store.end(number, run)
         return run
 
@@ -103,8 +110,8 @@ class Harvester:
         )
 
     def fetcher(self) -> Fetcher:
-        until = time.monotonic() + self._settings.harvest_limit_seconds
-        return Fetcher(networks_of(self._settings.harvest_networks), until, self._pause)
+        until = time.monotonic() + self.settings.harvest_limit_seconds
+        return Fetcher(networks_of(self.settings.harvest_networks), until, self._pause)
 
 
 class _One:
@@ -117,7 +124,7 @@ class _One:
         self._catalogue = harvester._catalogue
         self._duplicates = harvester._duplicates
         self._fetcher = harvester.fetcher()
-        self._most = harvester._settings.harvest_limit_records
+        self._most = harvester.settings.harvest_limit_records
         self._source = source
         self._state = source.state
         self._run = run
