@@ -99,10 +99,10 @@ class Lease:
             index_elements=["name"],
             set_=values,
             where=or_(HARVEST_LEASE.c.until <= now, HARVEST_LEASE.c.holder == self._me),
-        )
+        ).returning(HARVEST_LEASE.c.holder)
         try:
             with self._engine.begin() as connection:
-                return connection.execute(taken).rowcount == 1
+                return connection.execute(taken).first() is not None
         except SQLAlchemyError as error:
             raise CatalogueStoreFailed(reason=type(error).__name__) from error
 
