@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from lienthong.errors import DirectoryExpired, NodeNotLinked
 from lienthong.node.health import Check, FailedCheck
 from lienthong.portal.names import AGAIN_SECONDS, KEPT_SECONDS, Named, Names
+from lienthong.portal.pages import moments_within
 from lienthong.portal.roles import Role
+from lienthong.portal.views.messages import _place_on_the_path
 from tests.fixtures.portal_desk import AGREEMENT, ASKER, OWNER, REQUEST, KnownDesk
 from tests.fixtures.portal_site import PortalSite
 from tests.fixtures.portal_visitor import words
@@ -127,3 +129,26 @@ def test_every_check_of_a_node_speaks_both_languages() -> None:
     assert failed.facts()["reason_vi"] == error.message("vi")
     assert failed.facts()["reason_en"] == error.message("en")
     assert set(failed.plain()) == {"name", "ok", "reason", "alarm"}
+
+
+def test_a_path_goes_as_messages_go_also_where_clocks_differ_by_parts_of_a_second() -> None:
+    told = [
+        {"event": "ledger.request_received", "time": "2026-11-01T08:00:00.100Z"},
+        {"event": "ledger.request_sent", "time": "2026-11-01T08:00:00.900Z"},
+        {"event": "ledger.answer_received", "time": "2026-11-01T08:00:01.000Z"},
+        {"event": "exchange.refused", "time": "2026-11-01T08:00:00.000Z"},
+    ]
+    events = [each["event"] for each in sorted(told, key=_place_on_the_path)]
+    assert events == [
+        "ledger.request_sent",
+        "ledger.request_received",
+        "exchange.refused",
+        "ledger.answer_received",
+    ]
+
+
+@given(st.text())
+def test_times_within_a_text_are_those_of_vietnam(text: str) -> None:
+    shown = moments_within(f"hết hạn 2026-11-25T01:26:38+00:00 <b>{text}")
+    assert "25/11/2026 08:26:38</time> &lt;b&gt;" in shown
+    assert moments_within("2026-99-99T01:26:38Z") == "2026-99-99T01:26:38Z"

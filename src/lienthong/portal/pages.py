@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from lienthong.contracts.classification import Classification
 from lienthong.identity.citizen import mask_text
@@ -40,6 +41,7 @@ class Pages:
             key=lambda value: quote(str(value), safe="/"),
             masked=mask_text,
             host=lambda address: urlsplit(str(address)).hostname or "",
+            moments_within=moments_within,
             named=names.shown,
             named_within=names.within,
             pairs=lambda values: [(each, each) for each in values],
@@ -82,6 +84,19 @@ def moment(value: object) -> Markup:
     shown = found.astimezone(VIETNAM).strftime("%d/%m/%Y %H:%M:%S")
     stamp = found.astimezone(UTC).isoformat(timespec="seconds")
     return Markup('<time datetime="{}">{}</time>').format(stamp, shown)
+
+
+_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
+
+
+def moments_within(text: object) -> Markup:
+    """A text whose times are as people in Vietnam read them."""
+    shown, end = Markup(), 0
+    for found in _STAMP.finditer(str(text)):
+        shown += escape(str(text)[end : found.start()])
+        shown += escape(found[0]) if _instant(found[0]) is None else moment(found[0])
+        end = found.end()
+    return shown + escape(str(text)[end:])
 
 
 def day(value: object) -> Markup:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC
+from typing import Any
 
 from starlette.responses import Response
 
@@ -12,6 +14,12 @@ from lienthong.portal.forms import Form
 from lienthong.portal.visit import Visit
 
 RECORDS = 400
+STEPS = (
+    "ledger.request_sent",
+    "ledger.request_received",
+    "ledger.answer_sent",
+    "ledger.answer_received",
+)
 
 
 def search(visit: Visit) -> Response:
@@ -51,9 +59,17 @@ def show(visit: Visit) -> Response:
     trace, trouble = None, ""
     try:
         trace = visit.site.desk.trace(exchange.request_id)
+        trace["lines"] = sorted(trace["lines"], key=_place_on_the_path)
     except LienthongError as error:
         trouble = error.message(visit.language)
     return visit.page("message.html", exchange=exchange, trace=trace, trouble=trouble)
+
+
+def _place_on_the_path(line: Mapping[str, Any]) -> tuple[str, int]:
+    """By the second, then as messages go: clocks of two nodes differ by parts of one."""
+    event = str(line.get("event", ""))
+    order = STEPS.index(event) if event in STEPS else len(STEPS)
+    return str(line.get("time", ""))[:19], order
 
 
 def find(visit: Visit, identifier: str) -> Exchange:
