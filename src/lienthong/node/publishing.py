@@ -8,6 +8,7 @@ The node adds what it knows itself: how many agencies have an agreement in force
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -34,6 +35,8 @@ class Publishing:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._last_second = 0  # of the last publication: see ``_a_second_later``
+        self._one = asyncio.Lock()
 
     async def publish_service(self, service_id: str, facts: Facts, url: str) -> dict[str, Any]:
         """Publish the contract that a service of this node keeps to.
@@ -105,11 +108,22 @@ class Publishing:
         address = url or str(self._node.settings.catalogue_url)
         if not address:
             raise NothingToPublish(reason="no address of a catalogue")
-        key, now = self._node.keys.signing, self._node.clock.now()
-        envelope = await asyncio.to_thread(
-            sign_publication, draft, self._node.identity.node, key, now, content
-        )
-        return await asyncio.to_thread(send, address, envelope)
+        async with self._one:
+            key, now = self._node.keys.signing, await self._a_second_later()
+            envelope = await asyncio.to_thread(
+                sign_publication, draft, self._node.identity.node, key, now, content
+            )
+            return await asyncio.to_thread(send, address, envelope)
+
+    async def _a_second_later(self) -> datetime:
+        """Now, in another second than the publication before: times are whole seconds, and the
+        catalogue takes up only what is later than what it has."""
+        while True:
+            now = self._node.clock.now()
+            if int(now.timestamp()) != self._last_second:
+                self._last_second = int(now.timestamp())
+                return now
+            await asyncio.sleep(1.0 - now.timestamp() % 1.0)
 
     async def _consumers(self, service_id: str) -> int:
         now = self._node.clock.now()
