@@ -499,7 +499,7 @@ class ContractSchemaMismatch(ContractError, code="contracts.schema_mismatch"):
 
 
 class DatasetCount(ContractError, code="contracts.dataset_count"):
-    """A contract does not describe exactly one dataset."""
+    """A contract describes no dataset that could be served."""
 
 
 class StateSecretField(ContractError, code="contracts.state_secret", status=403):
@@ -535,7 +535,7 @@ class FieldNameInvalid(ContractError, code="contracts.field_name_invalid"):
 
 
 class FieldTypeUnsupported(ContractError, code="contracts.field_type_unsupported"):
-    """A field has no logical type, or one that cannot be exchanged."""
+    """A field has no logical type, or dates in a format that cannot be served."""
 
 
 class ExampleMismatch(ContractError, code="contracts.example_mismatch"):

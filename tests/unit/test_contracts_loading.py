@@ -12,7 +12,9 @@ from lienthong.contracts.classification import Classification
 from lienthong.contracts.document import DEEPEST_NESTING, LARGEST_CONTRACT_BYTES
 from lienthong.contracts.loading import contract_problems, load_contract
 from lienthong.contracts.models import Comparison, FieldType
-from tests.fixtures.people import CONTRACT_TEXT, people_contract
+from lienthong.contracts.serving import serving_problems
+from lienthong.sources.source import open_source
+from tests.fixtures.people import CONTRACT_TEXT, people_contract, store_in_sql
 
 
 def _replaced(old: str, new: str) -> bytes:
@@ -122,16 +124,8 @@ REFUSALS: list[tuple[str, str, type[errors.ContractError]]] = [
         "logicalType: number\n        descriptio: x",
         errors.ContractSchemaMismatch,
     ),
-    ("logicalType: number", "logicalType: object", errors.FieldTypeUnsupported),
     ("        logicalType: number\n", "", errors.FieldTypeUnsupported),
-    ("name: so_con", "name: số_con", errors.FieldNameInvalid),
-    ("name: so_con", "name: So_Dinh_Danh", errors.FieldNameInvalid),
-    ("        primaryKey: true\n", "", errors.KeyNotDeclared),
-    (
-        "logicalType: integer",
-        "logicalType: integer\n        primaryKey: true",
-        errors.KeyNotDeclared,
-    ),
+    ("name: so_con", "name: so_dinh_danh", errors.ContractSchemaMismatch),
     ('["1990-03-15"]', "[1990]", errors.ExampleMismatch),
     ('["001090000001"]', "[001070000001]", errors.ExampleMismatch),
     ("id: test-nguoi", "id: test-nguoi\nid: again", errors.DuplicateContractKey),
@@ -151,12 +145,48 @@ def test_refuses_a_fault_with_its_own_error(
     assert "?" not in error.message("vi").replace('"?"', "")
 
 
-def test_refuses_more_than_one_dataset() -> None:
-    text = CONTRACT_TEXT + CONTRACT_TEXT.partition("schema:")[2].replace(
-        "name: nguoi", "name: b", 1
-    )
-    with pytest.raises(errors.DatasetCount):
-        load_contract(text.encode())
+NOT_SERVED: list[tuple[str, str, type[errors.ContractError]]] = [
+    ("name: so_con", "name: số_con", errors.FieldNameInvalid),
+    ("name: so_con", "name: So_Dinh_Danh", errors.FieldNameInvalid),
+    ("        primaryKey: true\n", "", errors.KeyNotDeclared),
+    (
+        "logicalType: integer",
+        "logicalType: integer\n        primaryKey: true",
+        errors.KeyNotDeclared,
+    ),
+    (
+        "physicalName: nguoi",
+        "physicalName: nguoi\n    customProperties: [{property: 'lienthong:key', value: x}]",
+        errors.KeyNotDeclared,
+    ),
+    (
+        "physicalName: nguoi",
+        "physicalName: nguoi\n    customProperties: [{property: 'lienthong:key', value: con_song}]",
+        errors.KeyNotDeclared,
+    ),
+    (
+        "logicalType: date",
+        "logicalType: date\n        logicalTypeOptions: {format: yyyy/MM}",
+        errors.FieldTypeUnsupported,
+    ),
+    ("schema:\n", "context: {}\nschema: []\nx:\n", errors.DatasetCount),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "wanted"), NOT_SERVED)
+def test_what_cannot_be_served_loads_and_is_refused_by_the_service(
+    old: str, new: str, wanted: type[errors.ContractError], tmp_path: Path
+) -> None:
+    text = _replaced(old, new).decode()
+    if wanted is errors.DatasetCount:  # a contract without objects says nothing of any
+        text = text.partition("\nx:")[0]
+    contract = load_contract(text.encode())
+    problems = list(serving_problems(contract))
+    assert [type(problem) for problem in problems] == [wanted]
+    assert problems[0].message("vi") != problems[0].message("en")
+    address = store_in_sql(f"sqlite:///{tmp_path}/nguoi.db")
+    with pytest.raises(wanted):
+        open_source(address, contract)
 
 
 def test_refuses_files_over_the_limits() -> None:
@@ -187,9 +217,13 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_check_lists_all_problems_of_the_rules() -> None:
     text = CONTRACT_TEXT.replace("        classification: sensitive\n", "")
-    text = text.replace("logicalType: boolean", "logicalType: object")
+    text = text.replace('["1990-03-15"]', "[1990]").replace("lienthong:legalBasis", "other:basis")
     kinds = {type(problem) for problem in contract_problems(text.encode())}
-    assert kinds == {errors.ClassificationMissing, errors.FieldTypeUnsupported}
+    assert kinds == {
+        errors.ClassificationMissing,
+        errors.ExampleMismatch,
+        errors.LegalBasisMissing,
+    }
 
 
 def test_own_properties_map_to_a_source_and_a_key() -> None:

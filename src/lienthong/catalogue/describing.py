@@ -6,6 +6,7 @@ entry_of(contract, publication, owner_name="Bộ Công an", now=now)
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import date, datetime
 from functools import lru_cache
 
@@ -49,12 +50,7 @@ def entry_of(
             for part in text.split(";")
             if part.strip()
         ),
-        fields=tuple(
-            EntryField(
-                each.name, each.title, each.type.value, each.classification, each.description
-            )
-            for each in contract.fields.values()
-        ),
+        fields=tuple(_fields(contract)),
         unit=unit,
         unit_name=unit_name,
         frequency=frequency_of(contract),
@@ -68,6 +64,16 @@ def entry_of(
         description_en=details.description_en,
         contact=_contact(contract),
     )
+
+
+def _fields(contract: Contract) -> Iterator[EntryField]:
+    """Fields that can be asked for, then their parts, then those of the other objects."""
+    for each in (contract, *contract.others):
+        prefix = "" if each is contract else f"{each.details.dataset}."
+        for field in each.fields.values():
+            for part in (field, *field.within()):
+                kind, level = part.type.value, part.classification
+                yield EntryField(prefix + part.name, part.title, kind, level, part.description)
 
 
 def frequency_of(contract: Contract) -> str:

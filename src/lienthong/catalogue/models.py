@@ -26,13 +26,22 @@ Count = Annotated[int, Meta(ge=0, le=10**15)]
 
 
 class EntryField(msgspec.Struct, frozen=True):
-    """One field as the catalogue shows it; the contract itself says more."""
+    """One field as the catalogue shows it; the contract itself says more.
+
+    ``name`` is a path for a part of a nested value (``dia_chi.xa``, ``con[].ten``), and for a field
+    of an object of the contract that is not served (``ho.ma_ho``).
+    """
 
     name: str
     title: str
     type: str
     classification: Classification
     description: str = ""
+
+    @property
+    def can_be_asked_for(self) -> bool:
+        """Whether an agreement can be about it: a field of the served object, whole."""
+        return not set(self.name) & set(".[{")
 
 
 class RuleResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -137,7 +146,7 @@ class CatalogueEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
     @property
     def classification(self) -> Classification:
-        """The most closed class of its fields."""
+        """The most closed class of its fields, also of objects that are only described."""
         return highest(field.classification for field in self.fields)
 
     @property

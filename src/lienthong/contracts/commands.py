@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from lienthong.contracts.comparison_commands import diff, new
@@ -15,6 +16,7 @@ from lienthong.contracts.document import LARGEST_CONTRACT_BYTES
 from lienthong.contracts.loading import contract_problems, load_contract
 from lienthong.contracts.models import Contract
 from lienthong.contracts.places import Place, place_of
+from lienthong.contracts.serving import serving_problems
 from lienthong.errors import ContractError
 
 app = typer.Typer(
@@ -72,6 +74,9 @@ def _report(file: Path, problems: list[ContractError]) -> dict[str, object]:
         "digest": loaded.digest,
         "key": loaded.key,
         "fields": {name: f.classification.value for name, f in loaded.fields.items()},
+        "objects": [each.details.dataset for each in loaded.objects],
+        "served": loaded.details.dataset,
+        "serving_problems": list(map(_problem, serving_problems(loaded))),
     }
 
 
@@ -116,10 +121,25 @@ def _at(place: Place, language: str) -> str:
 def _print_contract(loaded: Contract) -> None:
     console = Console(highlight=False)
     console.print(f"✓ {loaded.name} ({loaded.id} {loaded.version})", style="bold", markup=False)
+    for each in loaded.objects:
+        served = "" if each.served else " – chỉ mô tả (described only)"
+        if len(loaded.objects) > 1:
+            console.print(f"{each.details.dataset}{served}", markup=False)
+        console.print(_fields_of(each))
+    basis = "; ".join(loaded.legal_basis)
+    console.print(f"* khóa (key)   Căn cứ (legal basis): {basis}", markup=False)
+    for problem in serving_problems(loaded):
+        console.print(f"! Chưa phục vụ được: {problem.message('vi')}", markup=False)
+        console.print(f"  Cannot be served: {problem.message('en')}", style="dim", markup=False)
+
+
+def _fields_of(loaded: Contract) -> Table:
     table = Table("Trường (field)", "Kiểu (type)", "Phân loại (class)", "Cột (column)")
     for name, field in loaded.fields.items():
         mark = " *" if name == loaded.key else ""
-        table.add_row(name + mark, field.type.value, field.classification.value, field.column)
-    console.print(table)
-    basis = "; ".join(loaded.legal_basis)
-    console.print(f"* khóa (key)   Căn cứ (legal basis): {basis}", markup=False)
+        level = field.classification.value
+        table.add_row(escape(name + mark), field.type.value, level, escape(field.column))
+        for part in field.within():
+            level = part.classification.value
+            table.add_row(escape(f"  {part.name}"), part.type.value, level, "")
+    return table

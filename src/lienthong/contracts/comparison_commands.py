@@ -12,7 +12,7 @@ from rich.console import Console
 from lienthong.contracts.classification import Classification
 from lienthong.contracts.comparison import Change, Difference, Level, compare
 from lienthong.contracts.drafting import LEGAL_BASIS_WANTED, Draft, DraftField, write_draft
-from lienthong.contracts.loading import load_contract
+from lienthong.contracts.loading import load_contract, read_contract
 from lienthong.contracts.models import FieldType
 from lienthong.errors import BreakingChange, PathUnusable
 from lienthong.given_paths import write_given
@@ -40,7 +40,7 @@ def diff(
 
     Ví dụ (example): lienthong contract diff cong-dan-1.odcs.yaml cong-dan-2.odcs.yaml
     """
-    difference = compare(load_contract(old), load_contract(new))
+    difference = compare(read_contract(old), read_contract(new))
     if as_json:
         typer.echo(json.dumps(_difference(difference), ensure_ascii=False))
     else:

@@ -96,7 +96,8 @@ class QualityRule:
 class Relationship:
     """A foreign key: fields of this dataset, and the place that their values come from.
 
-    ``target_table`` is None where ``to`` names another file or an id (``target_text``).
+    ``target_table`` is None where ``to`` is a path of ids, in this file or another
+    (``target_text``); ``references.py`` follows either.
     """
 
     fields: tuple[str, ...]
@@ -104,6 +105,7 @@ class Relationship:
     target_table: str | None
     target_fields: tuple[str, ...]
     type: str = "foreignKey"
+    custom: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,7 @@ class Member:
     description: str = ""
     since: str = ""
     until: str = ""
+    replaced_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,12 +183,24 @@ class Limits:
     exclusive_maximum: Scalar = None
     multiple_of: Scalar = None
     timezone: str | None = None  # of naive timestamps: ``defaultTimezone``
+    min_items: int | None = None
+    max_items: int | None = None
+    min_properties: int | None = None
+    max_properties: int | None = None
+    unique_items: bool = False
+    required_properties: tuple[str, ...] = ()
+    # Options that say how a value is made up, such as a vector's ``dimensions``.
+    shape: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
 
 
 @dataclass(frozen=True, slots=True)
 class FieldDetails:
-    """What a contract says of one field beyond what the exchange needs."""
+    """What a contract says of one field beyond what the exchange needs.
 
+    ``making`` holds how its values are made and stored: partitions, transformations, encryption.
+    """
+
+    id: str = ""
     required: bool = False
     unique: bool = False
     key_position: int = 0  # from 1 within the table's primary key; 0: no part of it
@@ -203,6 +218,8 @@ class FieldDetails:
     quality: tuple[QualityRule, ...] = ()
     links: tuple[Link, ...] = ()
     custom: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+    stated_class: str = ""  # as written
+    making: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +237,9 @@ class ContractDetails:
     title_en: str = ""  # ``lienthong:titleEn``, for catalogues of other countries
     description_en: str = ""
     dataset: str = ""  # the name of the dataset in ``schema``
+    dataset_id: str = ""
+    physical_type: str = ""  # table, view, topic, file
+    deprecated: bool = False
     dataset_title: str = ""
     granularity: str = ""
     tags: tuple[str, ...] = ()
@@ -235,3 +255,6 @@ class ContractDetails:
     price: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
     links: tuple[Link, ...] = ()
     custom: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+    context: Any = None  # for programs that read the data: instructions, verified statements
+    words: Any = None  # of the contract alone: tags, links, properties of others
+    dataset_words: Any = None  # the same of the dataset, and its context and synonyms

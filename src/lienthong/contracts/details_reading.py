@@ -31,6 +31,20 @@ from lienthong.contracts.details import (
 )
 from lienthong.contracts.properties import DESCRIPTION_EN, TITLE_EN, own_properties
 
+_MAKING = (
+    "partitioned",
+    "partitionKeyPosition",
+    "encryptedName",
+    "transformSourceObjects",
+    "transformLogic",
+    "transformDescription",
+)
+# Options with a place of their own in ``Limits``; of the others, any change is one of form.
+_LIMITS = {
+    "minLength", "maxLength", "pattern", "format", "minimum", "maximum", "exclusiveMinimum",
+    "exclusiveMaximum", "multipleOf", "defaultTimezone", "minItems", "maxItems", "uniqueItems",
+    "minProperties", "maxProperties", "required",
+}  # fmt: skip
 _SERVER_BASE = {"id", "server", "type", "description", "environment", "roles", "customProperties"}
 
 
@@ -43,9 +57,10 @@ def frozen(value: Any) -> Any:
     return value
 
 
-def contract_details(document: Mapping[str, Any]) -> ContractDetails:
-    """Read everything that the document says of its one dataset."""
-    (dataset,) = document["schema"]
+def contract_details(document: Mapping[str, Any], dataset: Mapping[str, Any]) -> ContractDetails:
+    """Read everything that the document says of one of its datasets."""
+    entries = dataset.get("properties") or []
+    element = document.get("slaDefaultElement") or ""
     description = document.get("description") or {}
     return ContractDetails(
         api_version=document["apiVersion"],
@@ -57,14 +72,19 @@ def contract_details(document: Mapping[str, Any]) -> ContractDetails:
         usage=description.get("usage") or "",
         limitations=description.get("limitations") or "",
         dataset=dataset["name"],
+        dataset_id=dataset.get("id") or "",
+        physical_type=dataset.get("physicalType") or "",
+        deprecated=bool(dataset.get("deprecated")),
         dataset_title=dataset.get("businessName") or "",
         granularity=dataset.get("dataGranularityDescription") or "",
         tags=(*(document.get("tags") or ()), *(dataset.get("tags") or ())),
         synonyms=_synonyms(dataset),
-        primary_key=_primary_key(dataset["properties"]),
+        primary_key=_primary_key(entries),
         quality=tuple(_quality_rule(rule, None) for rule in dataset.get("quality") or ()),
         relationships=tuple(_relationships(dataset)),
-        service_levels=tuple(map(_service_level, document.get("slaProperties") or ())),
+        service_levels=tuple(
+            _service_level(level, element) for level in document.get("slaProperties") or ()
+        ),
         roles=tuple(map(_role, document.get("roles") or ())),
         servers=tuple(map(_server, document.get("servers") or ())),
         team=_team(document.get("team")),
@@ -74,15 +94,24 @@ def contract_details(document: Mapping[str, Any]) -> ContractDetails:
         title_en=own_properties(document).get(TITLE_EN, ""),
         description_en=own_properties(document).get(DESCRIPTION_EN, ""),
         custom=MappingProxyType({**_custom(document), **_custom(dataset)}),
+        context=frozen(document.get("context")),
+        words=_words(document),
+        dataset_words=(_words(dataset), frozen(dataset.get("context"))),
     )
 
 
-def field_details(entry: Mapping[str, Any]) -> FieldDetails:
-    """Read everything that one entry of ``properties`` says of its field."""
+def _words(entry: Mapping[str, Any]) -> tuple[Any, ...]:
+    listed = (entry.get("tags") or (), entry.get("synonyms") or ())
+    return (*map(frozen, listed), _links(entry), _custom(entry))
+
+
+def field_details(entry: Mapping[str, Any], path: str) -> FieldDetails:
+    """Read everything that one entry of ``properties`` says of its field, or of a part of one."""
     own = own_properties(entry)
     values = entry.get("enum") or ()
     personal = own.get(properties.PERSONAL_DATA)
     return FieldDetails(
+        id=entry.get("id") or "",
         required=bool(entry.get("required")),
         unique=bool(entry.get("unique")),
         key_position=_key_position(entry),
@@ -99,9 +128,11 @@ def field_details(entry: Mapping[str, Any]) -> FieldDetails:
         semantic=entry.get("semanticType") or "column",
         tags=tuple(entry.get("tags") or ()),
         synonyms=_synonyms(entry),
-        quality=tuple(_quality_rule(rule, entry["name"]) for rule in entry.get("quality") or ()),
+        quality=tuple(_quality_rule(rule, path) for rule in entry.get("quality") or ()),
         links=_links(entry),
         custom=_custom(entry),
+        stated_class=entry.get("classification") or "",
+        making=frozen({name: entry[name] for name in _MAKING if name in entry}),
     )
 
 
@@ -128,6 +159,13 @@ def _limits(options: Mapping[str, Any]) -> Limits:
         exclusive_maximum=options.get("exclusiveMaximum"),
         multiple_of=options.get("multipleOf"),
         timezone=options.get("defaultTimezone"),
+        min_items=options.get("minItems"),
+        max_items=options.get("maxItems"),
+        min_properties=options.get("minProperties"),
+        max_properties=options.get("maxProperties"),
+        unique_items=bool(options.get("uniqueItems")),
+        required_properties=tuple(options.get("required") or ()),
+        shape=frozen({name: each for name, each in options.items() if name not in _LIMITS}),
     )
 
 
@@ -159,12 +197,28 @@ def _quality_rule(rule: Mapping[str, Any], field: str | None) -> QualityRule:
 
 
 def _relationships(dataset: Mapping[str, Any]) -> Iterator[Relationship]:
+    entries = dataset.get("properties") or ()
+    named = {entry.get("id"): entry["name"] for entry in entries if entry.get("id")}
+    known = {entry["name"] for entry in entries}
     for item in dataset.get("relationships") or ():
-        sources = (_last_name(each) for each in _texts(item["from"]))
-        yield _relationship(tuple(sources), item)
-    for entry in dataset["properties"]:
-        for item in entry.get("relationships") or ():
-            yield _relationship((entry["name"],), item)
+        last = [_last_name(each) for each in _texts(item["from"])]
+        names = (name if name in known else named.get(name, name) for name in last)
+        yield _relationship(tuple(names), item)
+    for entry in entries:
+        yield from _of_field(entry, entry["name"])
+
+
+def _of_field(entry: Mapping[str, Any], path: str) -> Iterator[Relationship]:
+    """Relationships of one field and of its parts, at every depth."""
+    for item in entry.get("relationships") or ():
+        yield _relationship((path,), item)
+    for child in entry.get("properties") or ():
+        yield from _of_field(child, f"{path}.{child['name']}")
+    if entry.get("items"):
+        yield from _of_field(entry["items"], f"{path}[]")
+    for part, mark in (("key", "{key}"), ("value", "{}")):
+        if entry.get("map"):
+            yield from _of_field(entry["map"][part], path + mark)
 
 
 def _relationship(fields: tuple[str, ...], item: Mapping[str, Any]) -> Relationship:
@@ -177,6 +231,7 @@ def _relationship(fields: tuple[str, ...], item: Mapping[str, Any]) -> Relations
         target_table=tables.pop() if is_plain else None,
         target_fields=tuple(map(_last_name, targets)),
         type=item.get("type") or "foreignKey",
+        custom=_custom(item),
     )
 
 
@@ -188,12 +243,12 @@ def _last_name(reference: str) -> str:
     return reference.replace("/", ".").rpartition(".")[2]
 
 
-def _service_level(item: Mapping[str, Any]) -> ServiceLevel:
+def _service_level(item: Mapping[str, Any], element: str) -> ServiceLevel:
     return ServiceLevel(
         property=item["property"],
-        value=item["value"],
+        value=frozen(item["value"]),
         unit=item.get("unit") or "",
-        element=item.get("element") or "",
+        element=item.get("element") or element,
         value_ext=frozen(item.get("valueExt")),
         driver=item.get("driver") or "",
         description=item.get("description") or "",
@@ -244,6 +299,7 @@ def _member(item: Mapping[str, Any]) -> Member:
         description=item.get("description") or "",
         since=item.get("dateIn") or "",
         until=item.get("dateOut") or "",
+        replaced_by=item.get("replacedByUsername") or "",
     )
 
 

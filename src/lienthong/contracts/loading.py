@@ -6,26 +6,21 @@ contract.fields["ho_ten"].classification        # Classification.PERSONAL
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from hashlib import sha256
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
-from lienthong.contracts import properties
-from lienthong.contracts.classification import Classification
-from lienthong.contracts.details_reading import contract_details, field_details
 from lienthong.contracts.document import LARGEST_CONTRACT_BYTES, read_document
-from lienthong.contracts.models import Comparison, Contract, Field, FieldType
-from lienthong.contracts.properties import own_properties, property_problems
-from lienthong.contracts.rules import (
-    classification_text,
-    dataset_problems,
-    key_names,
-    secret_problems,
-)
+from lienthong.contracts.models import Contract
+from lienthong.contracts.objects import contract_of
+from lienthong.contracts.properties import property_problems
+from lienthong.contracts.rules import law_problems, secret_problems, shape_problems
 from lienthong.contracts.standard import standard_problems
-from lienthong.errors import ContractError, ContractTooLarge, ContractUnreadable
+from lienthong.errors import (
+    ContractError,
+    ContractTooLarge,
+    ContractUnreadable,
+    StateSecretField,
+)
 
 
 def load_contract(source: Path | str | bytes) -> Contract:
@@ -37,7 +32,20 @@ def load_contract(source: Path | str | bytes) -> Contract:
     document = read_document(raw, place)
     for problem in _problems(document):
         raise problem
-    return _build(document, raw)
+    return contract_of(document, raw)
+
+
+def read_contract(source: Path | str | bytes) -> Contract:
+    """Read any contract of ODCS 3, also one without legal basis and without our classes.
+
+    For comparing and testing only: whatever is not classified counts as sensitive, and a state
+    secret is refused as everywhere. Raises as ``load_contract``.
+    """
+    raw, place = _bytes_of(source)
+    document = read_document(raw, place)
+    for problem in _problems(document, with_law=False):
+        raise problem
+    return contract_of(document, raw)
 
 
 def contract_problems(source: Path | str | bytes) -> list[ContractError]:
@@ -62,66 +70,12 @@ def _bytes_of(source: Path | str | bytes) -> tuple[bytes, str]:
         raise ContractUnreadable(place=str(path), reason=reason) from error
 
 
-def _problems(document: dict[str, Any]) -> list[ContractError]:
+def _problems(document: dict[str, Any], *, with_law: bool = True) -> list[ContractError]:
     """Collect problems; a later stage runs only where the earlier ones found nothing."""
     secrets = list(secret_problems(document))
     broken = [*standard_problems(document)] or [*property_problems(document)]
-    return secrets + (broken or _rule_problems(document, secrets))
-
-
-def _rule_problems(document: dict[str, Any], secrets: list[ContractError]) -> list[ContractError]:
-    known = {(type(problem), problem.facts["field"]) for problem in secrets}
-    return [
-        problem
-        for problem in dataset_problems(document)
-        if (type(problem), problem.facts.get("field")) not in known
-    ]
-
-
-def _build(document: Mapping[str, Any], raw: bytes) -> Contract:
-    (dataset,) = document["schema"]
-    entries = dataset["properties"]
-    (key,) = key_names(dataset, entries)
-    basis = own_properties(document)[properties.LEGAL_BASIS]
-    purpose = (document.get("description") or {}).get("purpose") or ""
-    return Contract(
-        id=document["id"],
-        version=document["version"],
-        name=document.get("name") or document["id"],
-        status=document.get("status") or "",
-        description=dataset.get("description") or purpose,
-        legal_basis=(basis,) if isinstance(basis, str) else tuple(basis),
-        fields=MappingProxyType({entry["name"]: _field(entry, key) for entry in entries}),
-        key=key,
-        table=_table(dataset),
-        digest=sha256(raw).hexdigest(),
-        raw=raw,
-        details=contract_details(document),
-    )
-
-
-def _table(dataset: Mapping[str, Any]) -> str:
-    own = own_properties(dataset).get(properties.TABLE)
-    return str(own or dataset.get("physicalName") or dataset["name"])
-
-
-def _field(entry: Mapping[str, Any], key: str) -> Field:
-    own = own_properties(entry)
-    name = entry["name"]
-    classification = Classification.parse(classification_text(entry), field=name)
-    # A personal key is the subject's unless the contract says otherwise: a citizen must be
-    # able to see who looked, also where nobody thought of saying so.
-    subject = own.get(properties.SUBJECT, name == key and classification.names_a_person)
-    return Field(
-        name=name,
-        type=FieldType(entry["logicalType"]),
-        classification=classification,
-        description=entry.get("description") or "",
-        column=own.get(properties.COLUMN) or entry.get("physicalName") or name,
-        title=entry.get("businessName") or name,
-        subject=subject,
-        compare=Comparison(own.get(properties.COMPARE, Comparison.TEXT)),
-        date_format=(entry.get("logicalTypeOptions") or {}).get("format"),
-        examples=tuple(entry.get("examples") or ()),
-        details=field_details(entry),
-    )
+    broken = broken or [*shape_problems(document)]
+    if broken or not with_law:
+        return secrets + broken
+    laws = [each for each in law_problems(document) if not isinstance(each, StateSecretField)]
+    return secrets + laws

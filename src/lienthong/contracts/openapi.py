@@ -12,30 +12,11 @@ from __future__ import annotations
 from typing import Any
 
 from lienthong.contracts.models import Comparison, Contract, Field, FieldType
+from lienthong.contracts.openapi_fields import Json, example_of, field_schema, plain_schema
 from lienthong.identity.identifiers import ServiceId
-
-Json = dict[str, Any]
 
 MOST_KEYS = 1000  # in one look-up; sources.source holds the limit that is enforced
 
-_SCHEMAS: dict[FieldType, Json] = {
-    FieldType.STRING: {"type": "string"},
-    FieldType.INTEGER: {"type": "integer"},
-    FieldType.NUMBER: {"type": "string", "format": "decimal"},
-    FieldType.BOOLEAN: {"type": "boolean"},
-    FieldType.DATE: {"type": "string", "format": "date"},
-    FieldType.TIMESTAMP: {"type": "string"},
-    FieldType.TIME: {"type": "string"},
-}
-_EXAMPLES: dict[FieldType, Any] = {
-    FieldType.STRING: "…",
-    FieldType.INTEGER: 1,
-    FieldType.NUMBER: "12.5",
-    FieldType.BOOLEAN: True,
-    FieldType.DATE: "2001-12-31",
-    FieldType.TIMESTAMP: "2001-12-31T07:30:00Z",
-    FieldType.TIME: "07:30:00",
-}
 _ERRORS = {
     "400": "Yêu cầu không hợp lệ. The request is not valid.",
     "403": "Thỏa thuận không cho phép. The agreement does not grant this.",
@@ -160,13 +141,13 @@ def _verify(contract: Contract) -> Json:
                 "minProperties": 1,
                 "additionalProperties": False,
                 "properties": {
-                    field.name: _field_schema(field) for field in contract.fields.values()
+                    field.name: field_schema(field) for field in contract.fields.values()
                 },
             },
         },
     }
     field = _sample_fields(contract)[-1]
-    example = {"key": _example(contract.key_field), "claims": {field.name: _example(field)}}
+    example = {"key": example_of(contract.key_field), "claims": {field.name: example_of(field)}}
     return {
         "operationId": "verifyRecord",
         "summary": "Xác minh, không lộ giá trị (verify without release)",
@@ -189,25 +170,8 @@ def _record(contract: Contract) -> Json:
     return {
         "type": "object",
         "additionalProperties": False,
-        "properties": {field.name: _field_schema(field) for field in contract.fields.values()},
+        "properties": {field.name: field_schema(field) for field in contract.fields.values()},
     }
-
-
-def _field_schema(field: Field) -> Json:
-    schema = _SCHEMAS[field.type]
-    return {
-        **schema,
-        "type": [schema["type"], "null"],
-        "title": field.title,
-        "description": field.description,
-        "examples": [_example(field)],
-        "x-lienthong-classification": field.classification.value,
-    }
-
-
-def _example(field: Field) -> Any:
-    value = field.examples[0] if field.examples else _EXAMPLES[field.type]
-    return str(value) if field.type is FieldType.NUMBER else value
 
 
 def _sample_fields(contract: Contract) -> list[Field]:
@@ -217,7 +181,7 @@ def _sample_fields(contract: Contract) -> list[Field]:
 
 
 def _sample_record(contract: Contract) -> Json:
-    return {field.name: _example(field) for field in _sample_fields(contract)}
+    return {field.name: example_of(field) for field in _sample_fields(contract)}
 
 
 def _read_schema() -> Json:
@@ -246,7 +210,7 @@ def _lookup_schema(contract: Contract) -> Json:
 
 def _lookup_request(contract: Contract) -> Json:
     names = [field.name for field in _sample_fields(contract)]
-    return {"keys": [_example(contract.key_field)], "fields": names}
+    return {"keys": [example_of(contract.key_field)], "fields": names}
 
 
 def _lookup_example(contract: Contract) -> Json:
@@ -276,7 +240,7 @@ def _object(**properties: Json) -> Json:
 def _key_schema(contract: Contract) -> Json:
     field = contract.key_field
     limits: Json = {"minLength": 1, "maxLength": 200} if field.type is FieldType.STRING else {}
-    return {**_SCHEMAS[field.type], **limits, "description": field.description}
+    return {**plain_schema(field.type), **limits, "description": field.description}
 
 
 def _key_parameter(contract: Contract) -> Json:
@@ -286,7 +250,7 @@ def _key_parameter(contract: Contract) -> Json:
         "required": True,
         "description": contract.key_field.description,
         "schema": _key_schema(contract),
-        "example": _example(contract.key_field),
+        "example": example_of(contract.key_field),
     }
 
 

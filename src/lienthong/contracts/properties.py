@@ -21,6 +21,7 @@ TITLE_EN = "lienthong:titleEn"
 DESCRIPTION_EN = "lienthong:descriptionEn"
 TABLE = "lienthong:source.table"
 KEY = "lienthong:key"
+SERVED = "lienthong:served"
 CLASSIFICATION = "lienthong:classification"
 COLUMN = "lienthong:source.column"
 SUBJECT = "lienthong:subject"
@@ -54,6 +55,7 @@ CONTRACT_LEVEL = {
 DATASET_LEVEL = {
     TABLE: Rule(_is_text, "the name of a table"),
     KEY: Rule(_is_text, "the name of a field"),
+    SERVED: Rule(lambda value: isinstance(value, bool), "true or false"),
 }
 FIELD_LEVEL = {
     CLASSIFICATION: Rule(_is_text, "a classification"),
@@ -63,6 +65,9 @@ FIELD_LEVEL = {
     UNIT: Rule(_is_text, "a unit of measurement"),
     PERSONAL_DATA: Rule(lambda value: value in list(PersonalData), "a kind of personal data"),
 }
+# A part of a nested value has no column and no key of its own.
+PART_LEVEL = {name: FIELD_LEVEL[name] for name in (CLASSIFICATION, COMPARE, UNIT, PERSONAL_DATA)}
+_NESTING = {"properties", "items", "map", "key", "value"}
 
 
 def own_properties(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,10 +111,11 @@ def _is_ours(item: Any) -> bool:
 
 def _rules_at(place: str) -> Mapping[str, Rule]:
     parts = [part.partition("[")[0] for part in place.split(".")]
+    if parts[:3] == ["contract", "schema", "properties"] and set(parts[3:]) <= _NESTING:
+        return FIELD_LEVEL if len(parts) == 3 else PART_LEVEL
     levels = {
         ("contract",): CONTRACT_LEVEL,
         ("contract", "schema"): DATASET_LEVEL,
-        ("contract", "schema", "properties"): FIELD_LEVEL,
     }
     return levels.get(tuple(parts), {})
 

@@ -6,7 +6,6 @@ State secrets come before everything else, also in files that are broken otherwi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -18,25 +17,22 @@ from lienthong.contracts.properties import own_properties
 from lienthong.errors import (
     ClassificationMissing,
     ContractError,
+    ContractSchemaMismatch,
     ContractTooLarge,
-    DatasetCount,
     ExampleMismatch,
-    FieldNameInvalid,
-    FieldTypeUnsupported,
-    KeyNotDeclared,
+    InvalidContractProperty,
     LegalBasisMissing,
     StateSecretField,
 )
 
-MOST_FIELDS = 1000
+MOST_FIELDS = 1000  # of one object, parts counted
+MOST_OBJECTS = 1000
 DATE_FORMATS = {
     "yyyy-MM-dd": "%Y-%m-%d",
     "dd/MM/yyyy": "%d/%m/%Y",
     "dd-MM-yyyy": "%d-%m-%Y",
     "yyyyMMdd": "%Y%m%d",
 }
-_FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")
-_KEY_TYPES = (FieldType.STRING, FieldType.INTEGER)
 
 
 def secret_problems(value: Any, name: str = "contract") -> Iterator[ContractError]:
@@ -68,61 +64,78 @@ def _safe_properties(entry: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield item["property"], item.get("value")
 
 
-def dataset_problems(document: Mapping[str, Any]) -> Iterator[ContractError]:
-    """Yield what our rules find in a document that satisfies the standard."""
+def law_problems(document: Mapping[str, Any]) -> Iterator[ContractError]:
+    """Yield what our rules miss in a document that satisfies the standard.
+
+    Without them a contract may be compared and tested, but not published or served.
+    """
     if not own_properties(document).get(properties.LEGAL_BASIS):
         yield LegalBasisMissing()
+    for dataset in document.get("schema") or ():
+        for entry in dataset.get("properties") or ():
+            if not classification_text(entry):
+                yield ClassificationMissing(field=entry["name"][:100])
+    for path, entry in fields_of(document):
+        yield from _field_problems(entry, path[:100])
+
+
+def shape_problems(document: Mapping[str, Any]) -> Iterator[ContractError]:
+    """Yield names that are used twice at one place, and whatever is too much to be kept."""
     datasets: list[Any] = document.get("schema") or []
-    if len(datasets) != 1:
-        yield DatasetCount(count=len(datasets))
-        return
-    fields: list[Any] = datasets[0].get("properties") or []
-    if len(fields) > MOST_FIELDS:
+    yield from _twice(datasets, "contract.schema")
+    served = [own_properties(each).get(properties.SERVED) for each in datasets]
+    if served.count(True) > 1:
+        place = "contract.schema"
+        yield InvalidContractProperty(name=properties.SERVED, place=place, reason="given twice")
+    count = 0
+    for _, entry in fields_of(document):
+        count += 1
+        yield from _twice(entry.get("properties") or (), f"contract.schema.{entry.get('name')}")
+    for dataset in datasets:
+        yield from _twice(dataset.get("properties") or (), f"contract.schema.{dataset['name']}")
+    if count > MOST_FIELDS * max(1, len(datasets)) or len(datasets) > MOST_OBJECTS:
         yield ContractTooLarge(what="fields", limit=MOST_FIELDS)
-        return
-    yield from _name_problems(fields)
-    for field in fields:
-        yield from _field_problems(field)
-    yield from _key_problems(datasets[0], fields)
 
 
-def _name_problems(fields: Sequence[Mapping[str, Any]]) -> Iterator[ContractError]:
-    seen: set[str] = set()
-    for field in fields:
-        name = field.get("name") or ""
-        if not _FIELD_NAME.match(name):
-            yield FieldNameInvalid(field=name[:100], reason="letters a-z, digits and _ wanted")
-        elif name.casefold() in seen:
-            yield FieldNameInvalid(field=name, reason="used twice")
-        seen.add(name.casefold())
+def fields_of(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every property at every depth, with its path: ``con[].ho_ten``."""
+    for dataset in document.get("schema") or ():
+        for entry in dataset.get("properties") or ():
+            yield from _with_parts(entry, entry["name"])
 
 
-def _field_problems(field: Mapping[str, Any]) -> Iterator[ContractError]:
-    name = (field.get("name") or "")[:100]
+def _with_parts(entry: Mapping[str, Any], path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    yield path, entry
+    for child in entry.get("properties") or ():
+        yield from _with_parts(child, f"{path}.{child['name']}")
+    pair = entry.get("map") or {}
+    inner = ((entry.get("items"), "[]"), (pair.get("key"), "{key}"), (pair.get("value"), "{}"))
+    for child, mark in inner:
+        if child:
+            yield from _with_parts(child, path + mark)
+
+
+def _twice(entries: Sequence[Mapping[str, Any]], place: str) -> Iterator[ContractError]:
+    names = [entry["name"] for entry in entries]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield ContractSchemaMismatch(place=f"{place}.{name}"[:200], reason="used twice")
+
+
+def _field_problems(field: Mapping[str, Any], name: str) -> Iterator[ContractError]:
     text = classification_text(field)
-    if not text:
-        yield ClassificationMissing(field=name)
-    else:
+    if text:
         try:
             Classification.parse(text, field=name)
         except ContractError as error:
             yield error
-    yield from _type_problems(field, name)
-
-
-def _type_problems(field: Mapping[str, Any], name: str) -> Iterator[ContractError]:
-    found = field.get("logicalType")
-    if found not in list(FieldType):
-        yield FieldTypeUnsupported(field=name, found=found or "?")
-        return
-    date_format = (field.get("logicalTypeOptions") or {}).get("format")
-    if found == FieldType.DATE and date_format is not None and date_format not in DATE_FORMATS:
-        yield FieldTypeUnsupported(field=name, found=f"date {date_format}"[:100])
-    if not all(_is_example_of(FieldType(found), item) for item in field.get("examples") or ()):
-        yield ExampleMismatch(field=name, type=found)
+    kind = FieldType(field["logicalType"])
+    if not all(_is_example_of(kind, item) for item in field.get("examples") or ()):
+        yield ExampleMismatch(field=name, type=kind.value)
 
 
 def _is_example_of(kind: FieldType, value: Any) -> bool:
+    if kind.is_nested:
+        return True  # however the source writes it
     if kind is FieldType.BOOLEAN:
         return isinstance(value, bool)
     if kind is FieldType.INTEGER:
@@ -143,25 +156,3 @@ def classification_text(field: Mapping[str, Any]) -> str:
     """The field's classification as written; our own property before the standard's."""
     own = own_properties(field).get(properties.CLASSIFICATION)
     return str(own or field.get("classification") or "").strip()
-
-
-def key_names(dataset: Mapping[str, Any], fields: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Names of the fields declared as key; a contract in order has exactly one."""
-    own = own_properties(dataset).get(properties.KEY)
-    if own:
-        return [own]
-    return [field["name"] for field in fields if field.get("primaryKey")]
-
-
-def _key_problems(
-    dataset: Mapping[str, Any], fields: Sequence[Mapping[str, Any]]
-) -> Iterator[ContractError]:
-    names = key_names(dataset, fields)
-    if len(names) != 1:
-        yield KeyNotDeclared(reason=f"{len(names)} fields with primaryKey")
-        return
-    types = [field.get("logicalType") for field in fields if field.get("name") == names[0]]
-    if not types:
-        yield KeyNotDeclared(reason=f"no field {names[0][:100]}")
-    elif types[0] not in _KEY_TYPES:
-        yield KeyNotDeclared(reason=f"{names[0]} is neither string nor integer")

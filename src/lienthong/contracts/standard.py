@@ -21,6 +21,7 @@ from lienthong.errors import (
     FieldTypeUnsupported,
 )
 
+_PLACES_OF_FIELDS = ("properties", "items", "key", "value")
 MOST_SHOWN = 20  # problems of one file; the rest are consequences as a rule
 
 
@@ -85,8 +86,8 @@ def _lacks_type(error: Any) -> bool:
     of a missing ``map``.
     """
     path = [part for part in error.absolute_path if isinstance(part, str)]
-    is_field = path == ["schema", "properties"] and error.validator == "required"
-    return is_field and "logicalType" not in error.instance
+    is_field = path[:2] == ["schema", "properties"] and path[-1] in _PLACES_OF_FIELDS
+    return is_field and error.validator == "required" and "logicalType" not in error.instance
 
 
 def _step(part: str | int) -> str:

@@ -12,6 +12,7 @@ import typer
 from lienthong.contracts.commands import app
 from lienthong.contracts.comparison_commands import JsonOption
 from lienthong.contracts.loading import load_contract
+from lienthong.contracts.references import Neighbours
 from lienthong.given_paths import read_given_text
 from lienthong.node.admin_client import call
 from lienthong.sources.contract_commands import infer, test
@@ -57,5 +58,6 @@ def _facts(contract: Path, source: str) -> dict[str, Any]:
     from lienthong.node.measured_quality import facts_of_report
     from lienthong.sources.quality import measure_quality
 
-    facts = facts_of_report(measure_quality(load_contract(contract), source))
+    report = measure_quality(load_contract(contract), source, beside=Neighbours(contract.parent))
+    facts = facts_of_report(report)
     return {"records": facts.records, "quality": msgspec.to_builtins(facts.quality)}

@@ -7,7 +7,7 @@ The rule of comparison, by type:
   runs of spaces taken as one, because names are typed by people. Diacritics count: *Hoà* is
   not *Hoa*. With ``lienthong:compare: exact`` in the contract only NFC is applied.
 - **number**: as decimals, so "1.50" equals 1.5; **timestamp**: as moments, whatever the zone.
-- **integer, boolean, date, time**: equal.
+- **integer, boolean, date, time**: equal; **object, array, map, vector**: equal in every part.
 - **null** agrees with a field that holds nothing, and with nothing else.
 """
 
@@ -19,7 +19,7 @@ from typing import Any
 
 from lienthong.contracts.models import Comparison, Field, FieldType
 from lienthong.errors import InvalidClaim
-from lienthong.sources.values import JsonValue, release_standard
+from lienthong.sources.values import JsonValue, release_claim
 
 _JSON_TYPES: dict[FieldType, tuple[type, ...]] = {
     FieldType.STRING: (str,),
@@ -29,6 +29,10 @@ _JSON_TYPES: dict[FieldType, tuple[type, ...]] = {
     FieldType.DATE: (str,),
     FieldType.TIMESTAMP: (str,),
     FieldType.TIME: (str,),
+    FieldType.OBJECT: (dict,),
+    FieldType.ARRAY: (list,),
+    FieldType.MAP: (dict,),
+    FieldType.VECTOR: (list,),
 }
 
 
@@ -40,7 +44,7 @@ def read_claim(field: Field, value: Any) -> JsonValue:
     if not right_kind or (isinstance(value, bool) and field.type is not FieldType.BOOLEAN):
         raise InvalidClaim(field=field.name, wanted=field.type.value)
     try:
-        return release_standard(field.type)(value)
+        return release_claim(field)(value)
     except ValueError:
         raise InvalidClaim(field=field.name, wanted=field.type.value) from None
 

@@ -12,7 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from lienthong.contracts.comparison_commands import JsonOption, write_new
-from lienthong.contracts.loading import load_contract
+from lienthong.contracts.loading import load_contract, read_contract
+from lienthong.contracts.references import Neighbours
 from lienthong.errors import (
     NothingToDescribe,
     QualityNotMeasured,
@@ -100,6 +101,14 @@ def _give(
 def test(
     contract: Annotated[Path, typer.Argument(help="Tệp ODCS. ODCS file.")],
     source: Annotated[str, typer.Option(help="Địa chỉ nguồn hoặc tệp. A source or a file.")],
+    beside: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--with",
+            help="Hợp đồng khác mà quan hệ chỉ tới (nhiều lần được); mặc định: các tệp cùng thư "
+            "mục. Another contract that relationships lead to; else those in the same folder.",
+        ),
+    ] = None,
     time_limit: Annotated[
         float, typer.Option(min=0.1, help="Giây cho mỗi câu lệnh. Seconds for each statement.")
     ] = 300.0,
@@ -107,20 +116,22 @@ def test(
 ) -> None:
     """Kiểm tra chất lượng dữ liệu tại nguồn theo hợp đồng của nó.
 
-    Measure in the source what its contract promises: one pass over the table, one count for each
-    key, one anti-join for each relationship. Exits with 7 if a rule fails or cannot be measured.
+    Measure in the source what its contract promises, for each of its objects: one pass over the
+    table, one count for each key, one anti-join for each relationship. Exits with 7 if a rule fails
+    or cannot be measured.
 
     Ví dụ (example): lienthong contract test cong-dan.odcs.yaml
     --source sqlite:////var/lib/dancu/dancu.db
     """
     from lienthong.sources.quality import measure_quality
 
-    loaded = load_contract(contract)
+    loaded = read_contract(contract)
     with _progress() as progress:
         task = progress.add_task("Đo · measuring", total=None)
         report = measure_quality(
             loaded,
             source,
+            beside=Neighbours(contract.parent, beside or ()),
             time_limit_seconds=time_limit,
             progress=lambda done, of: progress.update(task, completed=done, total=of),
         )

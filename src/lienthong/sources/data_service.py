@@ -118,9 +118,10 @@ class DataService:
 
     def _key_of(self, value: Any) -> KeyValue | None:
         try:
-            return self._release_key(value)
+            key = self._release_key(value)
         except ValueError:
             return None
+        return key if isinstance(key, str | int) else None
 
     def _make_plan(self, names: frozenset[str]) -> _Plan:
         ordered = tuple(self._ordered(names))

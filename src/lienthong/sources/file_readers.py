@@ -45,3 +45,11 @@ def reader_of(kind: str, path: Path) -> str:
     if kind == "parquet":
         return f"read_parquet({place})"
     return f"read_json({place}, format = 'newline_delimited', sample_size = {ROWS_FOR_TYPES})"
+
+
+def file_beside(path: Path, name: str) -> Path | None:
+    """The file of another table: in the same folder, of the same kind; None where there is none."""
+    if not name or "/" in name or "\0" in name:
+        return None
+    place = path.with_name(name + path.suffix)
+    return place if place.is_file() else None

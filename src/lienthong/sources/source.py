@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from lienthong.contracts.models import Contract
+from lienthong.contracts.serving import check_servable
 
 KeyValue = str | int
 MOST_KEYS = 1000  # in one request, so in one query
@@ -35,8 +36,10 @@ def open_source(url: str, contract: Contract) -> Source:
 
     ``sqlite:///path``, ``postgresql://…``, ``mysql://…`` (MariaDB too), ``csv:///path``,
     ``parquet:///path``. Raises SourceAddressInvalid, SourceUnreachable, TableMissing,
-    ColumnMissing, KeyTypeMismatch, FileUnreadable.
+    ColumnMissing, KeyTypeMismatch, FileUnreadable; and where the contract cannot be served
+    (``contracts/serving.py``) DatasetCount, FieldNameInvalid, KeyNotDeclared, FieldTypeUnsupported.
     """
+    check_servable(contract)
     # Imported late: DuckDB and SQLAlchemy take time that only nodes with such sources pay.
     if url.partition(":")[0] in ("csv", "parquet"):
         from lienthong.sources.files import FileSource

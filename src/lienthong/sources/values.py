@@ -13,6 +13,7 @@ The same record gives the same bytes whatever engine holds it:
 | date      | string ``2001-12-31``                                                            |
 | timestamp | string ``2001-12-31T07:30:00``; with a zone in the source: in UTC, ending in Z   |
 | time      | string ``07:30:00``                                                              |
+| object, array, map, vector | as JSON: ``nested_values.py``                                   |
 
 A value of another shape raises ValueError; its record is then set aside.
 """
@@ -26,10 +27,11 @@ from typing import Any
 
 from lienthong.contracts.models import Field, FieldType
 from lienthong.contracts.rules import DATE_FORMATS
+from lienthong.sources.nested_values import release_nested
 
 LONGEST_DECIMAL = 100  # digits before or after the point; 1E+999999 would print a megabyte
 
-JsonValue = str | int | bool | None
+JsonValue = str | int | float | bool | None | list[Any] | dict[str, Any]
 Release = Callable[[Any], JsonValue]
 
 
@@ -38,12 +40,24 @@ def release(field: Field) -> Release:
 
     The function returns None for None and raises ValueError for a value of another type.
     """
-    convert = _date_reader(field) if field.date_format else release_standard(field.type)
+    convert = release_nested(field, _scalar) if field.type.is_nested else _scalar(field)
 
     def release_value(value: Any) -> JsonValue:
         return None if value is None else convert(value)
 
     return release_value
+
+
+def _scalar(field: Field) -> Release:
+    is_dated = field.type is FieldType.DATE and field.date_format
+    return _date_reader(field) if is_dated else release_standard(field.type)
+
+
+def release_claim(field: Field) -> Release:
+    """Return the same for what a consumer claims, which is always in the standard form."""
+    if field.type.is_nested:
+        return release_nested(field, lambda part: release_standard(part.type))
+    return release_standard(field.type)
 
 
 def release_standard(kind: FieldType) -> Release:

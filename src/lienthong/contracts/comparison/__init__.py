@@ -14,8 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lienthong.contracts.comparison.changes import Change, Level
-from lienthong.contracts.comparison.dataset import dataset_changes
-from lienthong.contracts.comparison.fields import field_changes
+from lienthong.contracts.comparison.dataset import contract_changes
+from lienthong.contracts.comparison.objects import object_changes
 from lienthong.contracts.comparison.promises import promise_changes
 from lienthong.contracts.comparison.versions import Version
 from lienthong.contracts.document import read_document
@@ -54,8 +54,8 @@ class Difference:
 def compare(old: Contract, new: Contract) -> Difference:
     """Compare two contracts. Raises VersionNumberInvalid where a version is not X.Y.Z."""
     changes = (
-        *dataset_changes(old, new),
-        *field_changes(old, new),
+        *contract_changes(old, new),
+        *object_changes(old, new),
         *promise_changes(old, new),
     )
     changes = changes or tuple(_unnamed_changes(old, new))

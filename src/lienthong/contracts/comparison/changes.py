@@ -51,6 +51,8 @@ class Change:
     def text(self, language: str = "vi") -> str:
         """Say the change to a person, in ``vi`` or ``en``."""
         words = change_texts()[self.code]["en" if language == "en" else "vi"]
+        if self.place and "{place}" not in words:  # said of one object of several
+            words = "{place}: " + words
         shown = {
             name: _shown(getattr(self, name), language) for name in ("place", "before", "after")
         }

@@ -11,10 +11,18 @@ from lienthong.contracts.models import Contract
 ENDED = ("retired",)  # statuses of ODCS in which nothing is promised any more
 
 
-def dataset_changes(old: Contract, new: Contract) -> Iterator[Change]:
-    """Yield every change above the fields."""
+def contract_changes(old: Contract, new: Contract) -> Iterator[Change]:
+    """Yield every change of the contract as a whole."""
     if old.id != new.id:
         yield Change("contract.id_changed", before=old.id, after=new.id)
+    yield from _status_changes(old, new)
+    yield from _word_changes(old, new)
+    if old.details.context != new.details.context:
+        yield Change("contract.other_changed")
+
+
+def dataset_changes(old: Contract, new: Contract) -> Iterator[Change]:
+    """Yield every change of one object above its fields."""
     if old.key != new.key:
         yield Change("key.changed", before=old.key, after=new.key)
     if old.details.primary_key != new.details.primary_key:
@@ -28,8 +36,18 @@ def dataset_changes(old: Contract, new: Contract) -> Iterator[Change]:
     if old.details.granularity != new.details.granularity:
         texts = old.details.granularity, new.details.granularity
         yield Change("dataset.granularity_changed", "", *texts)
-    yield from _status_changes(old, new)
-    yield from _word_changes(old, new)
+    if old.details.physical_type != new.details.physical_type:
+        kinds = old.details.physical_type, new.details.physical_type
+        yield Change("dataset.kind_changed", "", *kinds)
+    if new.details.deprecated and not old.details.deprecated:
+        yield Change("dataset.deprecated")
+    if _words_of_object(old) != _words_of_object(new):
+        yield Change("dataset.words_changed")
+
+
+def _words_of_object(contract: Contract) -> tuple[Any, ...]:
+    details = contract.details
+    return (contract.description, details.dataset_title, details.dataset_words)
 
 
 def _status_changes(old: Contract, new: Contract) -> Iterator[Change]:
@@ -54,18 +72,14 @@ def _words(contract: Contract) -> tuple[Any, ...]:
     details = contract.details
     return (
         contract.name,
-        contract.description,
         details.purpose,
         details.usage,
         details.limitations,
         details.domain,
         details.tenant,
         details.data_product,
-        details.dataset_title,
-        details.tags,
-        details.synonyms,
-        details.links,
-        details.custom,
+        details.words,
+        details.team.description,
         details.team.members,
         details.support,
     )

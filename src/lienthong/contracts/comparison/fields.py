@@ -13,31 +13,36 @@ from lienthong.contracts.models import Comparison, Contract, Field, FieldType
 
 # Whoever could hold the values of the first cannot rely on getting all of them from the second.
 _NARROWER = {
-    FieldType.STRING: set(FieldType) - {FieldType.STRING},
+    FieldType.STRING: {kind for kind in FieldType if not kind.is_nested} - {FieldType.STRING},
     FieldType.NUMBER: {FieldType.INTEGER, FieldType.BOOLEAN},
     FieldType.INTEGER: {FieldType.BOOLEAN},
     FieldType.TIMESTAMP: {FieldType.DATE, FieldType.TIME},
 }
-_LOWER_LIMITS = ("min_length", "minimum", "exclusive_minimum")
-_UPPER_LIMITS = ("max_length", "maximum", "exclusive_maximum")
-_FORMS = ("pattern", "multiple_of")
+_LOWER_LIMITS = ("min_length", "minimum", "exclusive_minimum", "min_items", "min_properties")
+_UPPER_LIMITS = ("max_length", "maximum", "exclusive_maximum", "max_items", "max_properties")
+_FORMS = ("pattern", "multiple_of", "unique_items", "required_properties")
 
 
 def field_changes(old: Contract, new: Contract) -> Iterator[Change]:
     """Yield every change of fields: gone, new, renamed, different."""
-    gone = {name: field for name, field in old.fields.items() if name not in new.fields}
-    added = {name: field for name, field in new.fields.items() if name not in old.fields}
+    yield from _changes_among(old.fields, new.fields)
+
+
+def _changes_among(old: Mapping[str, Field], new: Mapping[str, Field]) -> Iterator[Change]:
+    gone = {name: field for name, field in old.items() if name not in new}
+    added = {name: field for name, field in new.items() if name not in old}
     renamed = dict(_renamed(gone, added))
     for name in gone:
         if name in renamed:
-            yield Change("field.renamed", name, name, renamed[name])
+            path = added[renamed[name]].name
+            yield Change("field.renamed", gone[name].name, gone[name].name, path)
         else:
-            yield Change("field.removed", name)
+            yield Change("field.removed", gone[name].name)
     for name, field in added.items():
         if name not in renamed.values():
-            yield Change("field.added", name, after=field.type.value)
-    for name, field in old.fields.items():
-        other = new.fields.get(renamed.get(name, name))
+            yield Change("field.added", field.name, after=field.type.value)
+    for name, field in old.items():
+        other = new.get(renamed.get(name, name))
         if other is not None:
             yield from _one_field(field, other)
 
@@ -46,10 +51,10 @@ def _renamed(gone: Mapping[str, Field], added: Mapping[str, Field]) -> Iterator[
     """A field that reads the same column under another name is the same field."""
     left = dict(added)
     for name, field in gone.items():
-        for other in list(left.values()):
+        for theirs, other in list(left.items()):
             if other.column == field.column:
-                yield name, other.name
-                del left[other.name]
+                yield name, theirs
+                del left[theirs]
                 break
 
 
@@ -62,6 +67,22 @@ def _one_field(old: Field, new: Field) -> Iterator[Change]:
     yield from _unit_changes(old, new)
     yield from _use_changes(old, new)
     yield from _word_changes(old, new)
+    yield from _part_changes(old, new)
+
+
+def _part_changes(old: Field, new: Field) -> Iterator[Change]:
+    """Changes inside a nested value; where the type itself changed, that is told once."""
+    if old.type is not new.type:
+        return
+    yield from _changes_among(old.parts.fields, new.parts.fields)
+    for name in ("items", "key", "value"):
+        before, after = getattr(old.parts, name), getattr(new.parts, name)
+        if before is not None and after is not None:
+            yield from _one_field(before, after)
+        elif after is not None:
+            yield Change("field.added", after.name, after=after.type.value)
+        elif before is not None:
+            yield Change("field.removed", before.name)
 
 
 def _type_changes(old: Field, new: Field) -> Iterator[Change]:
@@ -123,6 +144,8 @@ def _limit_changes(old: Field, new: Field) -> Iterator[Change]:
             yield Change(code, old.name, _limit(name, pair[0]), _limit(name, pair[1]))
     if _format(before, old.type) != _format(after, new.type):
         yield Change("field.format_changed", old.name, before.format or "", after.format or "")
+    elif before.shape != after.shape:
+        yield Change("field.format_changed", old.name, _shape(before), _shape(after))
     if before.timezone != after.timezone:
         zones = before.timezone or "UTC", after.timezone or "UTC"
         yield Change("field.timezone_changed", old.name, *zones)
@@ -133,13 +156,19 @@ def _format(limits: Limits, kind: FieldType) -> str | None:
     return None if kind is FieldType.DATE else limits.format
 
 
-def _narrowed(name: str, before: Scalar, after: Scalar) -> bool:
-    if after is None:
+def _shape(limits: Limits) -> str:
+    return ", ".join(f"{name} {value}" for name, value in limits.shape.items())
+
+
+def _narrowed(name: str, before: Any, after: Any) -> bool:
+    if name == "required_properties":
+        return not set(after) <= set(before)
+    if after is None or after is False:
         return False
     if before is None or name in _FORMS:
         return True  # two patterns cannot be compared: it may be narrower
     low, high = sorted_pair(before, after)
-    return (after == high) if name in _LOWER_LIMITS else (after == low)
+    return bool((after == high) if name in _LOWER_LIMITS else (after == low))
 
 
 def sorted_pair(one: Scalar, two: Scalar) -> tuple[Scalar, Scalar]:
@@ -149,7 +178,9 @@ def sorted_pair(one: Scalar, two: Scalar) -> tuple[Scalar, Scalar]:
     return (one, two) if str(one) <= str(two) else (two, one)
 
 
-def _limit(name: str, value: Scalar) -> str:
+def _limit(name: str, value: Any) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(value)
     return "" if value is None else f"{name} {value}"
 
 
@@ -172,6 +203,8 @@ def _use_changes(old: Field, new: Field) -> Iterator[Change]:
     if old.details.physical_type != new.details.physical_type:
         kinds = old.details.physical_type, new.details.physical_type
         yield Change("field.physical_type_changed", old.name, *kinds)
+    if old.details.making != new.details.making:
+        yield Change("field.making_changed", old.name)
     if new.details.deprecated and not old.details.deprecated:
         yield Change("field.deprecated", old.name)
     if old.details.semantic != new.details.semantic:
@@ -183,7 +216,10 @@ def _written(field: Field) -> str | None:
 
 
 def _word_changes(old: Field, new: Field) -> Iterator[Change]:
-    if _words(old) != _words(new):
+    # Two classes that are none of ours are both taken for the most closed one.
+    written = old.details.stated_class, new.details.stated_class
+    reworded = old.classification is new.classification and written[0] != written[1]
+    if reworded or _words(old) != _words(new):
         yield Change("field.words_changed", old.name)
 
 

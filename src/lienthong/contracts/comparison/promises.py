@@ -42,11 +42,15 @@ _SHORT = {
 _MILD = {"info", "warning", "warn", "low", "minor"}
 
 
-def promise_changes(old: Contract, new: Contract) -> Iterator[Change]:
-    """Yield every change of promises."""
+def object_promise_changes(old: Contract, new: Contract) -> Iterator[Change]:
+    """Yield every change of what is promised of the rows of one object."""
     yield from _quality_changes(old, new)
-    yield from _service_level_changes(old.details.service_levels, new.details.service_levels)
     yield from _relationship_changes(old.details.relationships, new.details.relationships)
+
+
+def promise_changes(old: Contract, new: Contract) -> Iterator[Change]:
+    """Yield every change of what is promised of the contract as a whole."""
+    yield from _service_level_changes(old.details.service_levels, new.details.service_levels)
     yield from _role_changes(old.details.roles, new.details.roles)
     if old.details.servers != new.details.servers:
         yield Change("server.changed")
@@ -62,8 +66,8 @@ def _price(contract: Contract) -> str:
 
 
 def rules_of(contract: Contract) -> list[QualityRule]:
-    """All rules of quality, of the dataset and of its fields."""
-    fields = contract.fields.values()
+    """All rules of quality, of the dataset, its fields and their parts."""
+    fields = [each for field in contract.fields.values() for each in (field, *field.within())]
     return [
         *contract.details.quality,
         *(rule for field in fields for rule in field.details.quality),

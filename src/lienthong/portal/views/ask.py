@@ -19,7 +19,7 @@ def send(visit: Visit) -> Response:
     """Propose the agreement, or show the form again with what is wrong beside each field."""
     form, entry = visit.form, _entry(visit)
     consumer = form.one_of("consumer", own_systems(visit))
-    fields = form.chosen("fields", [field.name for field in entry.fields])
+    fields = form.chosen("fields", [field.name for field in entry.fields if field.can_be_asked_for])
     purpose = form.wanted("purpose", 200)
     legal_basis = form.wanted("legal_basis", 2000)
     since, until = form.day("valid_from"), form.day("valid_until")

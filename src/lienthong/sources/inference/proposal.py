@@ -13,9 +13,10 @@ from collections.abc import Iterator, Mapping
 
 from lienthong.contracts.details import PersonalData, Relationship
 from lienthong.contracts.drafting import LEGAL_BASIS_WANTED, Draft, DraftField, write_draft
-from lienthong.contracts.loading import contract_problems
+from lienthong.contracts.loading import contract_problems, load_contract
 from lienthong.contracts.models import FieldType
 from lienthong.contracts.rules import MOST_FIELDS
+from lienthong.contracts.serving import serving_problems
 from lienthong.errors import NothingToDescribe
 from lienthong.sources.inference.columns import (
     draft_field,
@@ -56,7 +57,8 @@ def propose(
         relationships=tuple(_composite_relationships(table, names)),
     )
     text = write_draft(draft)
-    for problem in contract_problems(text.encode("utf-8", "replace")):
+    content = text.encode("utf-8", "replace")
+    for problem in contract_problems(content) or serving_problems(load_contract(content)):
         raise NothingToDescribe(what=table.name, reason=problem)
     return text
 

@@ -3,7 +3,7 @@
 report = measure_quality(load_contract("cong-dan.odcs.yaml"), "sqlite:///…")
 """
 
+from lienthong.sources.quality.measuring import measure_quality
 from lienthong.sources.quality.results import CheckResult, Outcome, QualityReport
-from lienthong.sources.quality.running import measure_quality
 
 __all__ = ["CheckResult", "Outcome", "QualityReport", "measure_quality"]

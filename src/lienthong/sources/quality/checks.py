@@ -21,6 +21,7 @@ from lienthong.contracts.details import (
     ServiceLevel,
 )
 from lienthong.contracts.models import Contract, Field
+from lienthong.contracts.references import Neighbours, Target, Unresolved, target_of
 from lienthong.contracts.service_levels import seconds_of
 
 
@@ -57,7 +58,7 @@ class Check:
     severity: str = "error"
     description: str = ""
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    relationship: Relationship | None = None
+    target: Target | None = None  # of a relationship
     query: str = ""
     obstacle: str = ""  # why it cannot be measured
 
@@ -67,17 +68,24 @@ class Check:
         return self.severity.casefold() not in ("info", "warning", "warn", "low", "minor")
 
 
-def checks_of(contract: Contract) -> list[Check]:
-    """All checks of a contract, in the order in which people read them."""
+INSIDE = "inside a nested value"
+
+
+def checks_of(contract: Contract, beside: Neighbours | None = None) -> list[Check]:
+    """All checks of one object of a contract, in the order in which people read them."""
+    beside = beside or Neighbours()
     checks = [*_key_checks(contract)]
     for each in contract.fields.values():
         checks += _field_checks(each)
-    checks += map(_orphans, contract.details.relationships)
+        checks += _part_checks(each)
+    checks += (_orphans(contract, each, beside) for each in contract.details.relationships)
     for rule in contract.details.quality:
         checks.append(_rule_check(rule, contract))
     for each in contract.fields.values():
         checks += [_rule_check(rule, contract) for rule in each.details.quality]
-    checks += filter(None, (_age(level, contract) for level in contract.details.service_levels))
+    for level in contract.details.service_levels:
+        if _is_about(level, contract):
+            checks += filter(None, [_age(level, contract)])
     return checks
 
 
@@ -118,16 +126,33 @@ def _field_checks(each: Field) -> Iterator[Check]:
         yield Check(f"{name}: multipleOf", Measure.MULTIPLE, (name,), arguments=step)
 
 
-def _orphans(relationship: Relationship) -> Check:
-    name = f"{' + '.join(relationship.fields)}: → {', '.join(relationship.target_text)}"
-    obstacle = "" if relationship.target_table else "target in another file"
-    return Check(
-        name,
-        Measure.ORPHANS,
-        relationship.fields,
-        relationship=relationship,
-        obstacle=obstacle,
-    )
+def _part_checks(field: Field) -> Iterator[Check]:
+    """What is said of parts of a nested value: no database measures it alike, so it is told."""
+    for part in field.within():
+        for rule in part.details.quality:
+            what = rule.name or (rule.metric.value if rule.metric else rule.type)
+            yield Check(
+                f"{part.name}: {what}",
+                Measure.QUERY,
+                severity=rule.severity or "error",
+                obstacle=INSIDE,
+            )
+        if part.details.required or part.details.unique or part.details.enumeration:
+            yield Check(f"{part.name}: {part.type.value}", Measure.NOTHING, obstacle=INSIDE)
+
+
+def _orphans(contract: Contract, link: Relationship, beside: Neighbours) -> Check:
+    name = f"{' + '.join(link.fields)}: → {', '.join(link.target_text)}"
+    unknown = [each for each in link.fields if each not in contract.fields]
+    if unknown:
+        is_part = any(f"{top}{mark}" in unknown[0] for top in contract.fields for mark in ".[{")
+        obstacle = INSIDE if is_part else f"no field {unknown[0]}"
+        return Check(name, Measure.ORPHANS, obstacle=obstacle)
+    try:
+        target = target_of(contract, link, beside)
+    except Unresolved as error:
+        return Check(name, Measure.ORPHANS, link.fields, obstacle=str(error))
+    return Check(name, Measure.ORPHANS, link.fields, target=target)
 
 
 # --- rules of quality ----------------------------------------------------------------
@@ -195,6 +220,17 @@ def _invalid(rule: QualityRule, each: Field) -> _Measured:
 # --- freshness -----------------------------------------------------------------------
 
 _FRESHNESS = ("freshness", "latency", "ly")
+
+
+def _is_about(level: ServiceLevel, contract: Contract) -> bool:
+    """Whether a promise is one about this object: it names it, or names none and this is served."""
+    owner = level.element.rpartition(".")[0]
+    named = {
+        name for each in contract.objects for name in (each.details.dataset, each.table) if name
+    }
+    if owner in named:
+        return owner in (contract.details.dataset, contract.table)
+    return contract.served
 
 
 def _age(level: ServiceLevel, contract: Contract) -> Check | None:

@@ -41,7 +41,9 @@ _HOLDS = {
     FieldType.DATE: ("date", "timestamp", "text"),
     FieldType.TIMESTAMP: ("timestamp", "instant", "text"),
     FieldType.TIME: ("time", "text", "other"),
+    **{kind: ("text", "other") for kind in FieldType if kind.is_nested},
 }
+_NESTED = {FieldType.OBJECT: "object", FieldType.MAP: "object"}  # in JSON; the others: array
 _TYPES_OF_SQLITE = {
     FieldType.STRING: ("text", "integer"),
     FieldType.INTEGER: ("integer",),
@@ -51,7 +53,10 @@ _TYPES_OF_SQLITE = {
 
 
 class BoundUnusable(ValueError):
-    """A limit of the contract is no value of its field's type."""
+    """A limit of the contract is no value of its field's type, or cannot be compared here."""
+
+    def __init__(self, reason: str = "limit of another type") -> None:
+        super().__init__(reason)
 
 
 class Conditions:
@@ -171,6 +176,8 @@ class Conditions:
         column, held = self.column(field.name), self._held[field.column]
         if held not in _HOLDS[field.type]:
             return column.is_not(None)
+        if field.type.is_nested:
+            return None if held == "other" else self._other_json(column, field)
         if self._engine == "sqlite" and held != "text" and field.type in _TYPES_OF_SQLITE:
             kinds = (*_TYPES_OF_SQLITE[field.type], "null")  # SQLite takes any value anywhere
             return func.typeof(column).not_in([_bound(kind) for kind in kinds])
@@ -180,6 +187,15 @@ class Conditions:
         if field.type is FieldType.DATE and field.date_format in _DATE_FORMS:
             form = _DATE_FORMS[field.date_format][0]
         return and_(column.is_not(None), sqlalchemy.not_(self._matches(column, form)))
+
+    def _other_json(self, column: Condition, field: Field) -> Condition:
+        """Text that is no JSON of the declared kind. PostgreSQL before 16 cannot tell."""
+        if self._engine == "postgresql":
+            raise BoundUnusable("nested data in a text column")
+        wanted = _NESTED.get(field.type, "array")
+        valid, found = func.json_valid(column), func.lower(func.json_type(column))
+        broken = case((sqlalchemy.not_(valid), 1), (found != _bound(wanted), 1), else_=0)
+        return and_(column.is_not(None), broken == sqlalchemy.literal_column("1"))
 
     def _number(self, column: Condition) -> Condition:
         if self._engine == "duckdb":

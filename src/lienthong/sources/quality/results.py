@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -53,7 +54,7 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class QualityReport:
-    """All checks of one contract on one source."""
+    """All checks of one contract on one source; ``rows`` are those of the served object."""
 
     contract: str
     version: str
@@ -61,6 +62,7 @@ class QualityReport:
     seconds: float
     queries: int
     results: tuple[CheckResult, ...]
+    objects: Mapping[str, int | None] = field(default_factory=dict)  # rows of each
 
     def count(self, outcome: Outcome) -> int:
         """How many checks came out so."""
@@ -72,6 +74,7 @@ class QualityReport:
             "contract": self.contract,
             "version": self.version,
             "rows": self.rows,
+            "objects": dict(self.objects),
             "seconds": round(self.seconds, 3),
             "queries": self.queries,
             "counts": {outcome.value: self.count(outcome) for outcome in Outcome},

@@ -1,6 +1,6 @@
 """Measure what a contract promises in the source that holds its rows.
 
-    report = measure_quality(contract, "postgresql://…")
+    Run(contract, checks_of(contract), session, progress).results()
 
 For each table one pass: one SELECT with a ``SUM(CASE …)`` for every check of rows. Besides that
 one statement for each key (distinct values), one anti-join for each relationship, one for each SQL
@@ -12,7 +12,6 @@ and not in another.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -27,57 +26,32 @@ from sqlalchemy.sql import quoted_name as exact_name
 from lienthong.contracts.models import Contract
 from lienthong.errors import ColumnMissing, LienthongError, SourceQueryFailed
 from lienthong.reasons import in_vietnamese
-from lienthong.sources.quality.checks import Check, Measure, checks_of
+from lienthong.sources.quality.checks import Check, Measure
 from lienthong.sources.quality.conditions import BoundUnusable, Conditions
 from lienthong.sources.quality.query_rules import QueryRefused, safe_query
 from lienthong.sources.quality.results import (
     CheckResult,
     Outcome,
-    QualityReport,
     holds,
     shown_key,
 )
-from lienthong.sources.quality.sessions import Session, open_session
+from lienthong.sources.quality.sessions import Session
 
 MOST_SAMPLES = 5
 MOST_IN_ONE_PASS = 400  # sums in one SELECT; databases allow 1,600 to 4,000 columns
-TIME_LIMIT_SECONDS = 300.0  # of one statement
 
 Progress = Callable[[int, int], None]
 _ALONE = (Measure.DUPLICATES, Measure.ORPHANS, Measure.QUERY)
 
 
-def measure_quality(
-    contract: Contract,
-    address: str,
-    *,
-    time_limit_seconds: float = TIME_LIMIT_SECONDS,
-    progress: Progress = lambda done, of: None,
-) -> QualityReport:
-    """Measure every check of ``contract`` in the source at ``address``.
+class Run:
+    """One test of one object: what was measured so far."""
 
-    Raises SourceAddressInvalid, SourceUnreachable, TableMissing, FileUnreadable. What goes wrong
-    with one check stands in its result.
-    """
-    others = [each.target_table for each in contract.details.relationships if each.target_table]
-    started = time.monotonic()
-    session = open_session(address, contract.table, others, time_limit_seconds)
-    try:
-        run = _Run(contract, session, progress)
-        results = run.results()
-        seconds = time.monotonic() - started
-        return QualityReport(
-            contract.id, contract.version, run.rows, seconds, session.queries, tuple(results)
-        )
-    finally:
-        session.close()
-
-
-class _Run:
-    """One test: what was measured so far."""
-
-    def __init__(self, contract: Contract, session: Session, progress: Progress) -> None:
+    def __init__(
+        self, contract: Contract, checks: Sequence[Check], session: Session, progress: Progress
+    ) -> None:
         self._contract = contract
+        self._given = checks
         self._session = session
         self._progress = progress
         self._held = session.columns()
@@ -102,7 +76,7 @@ class _Run:
         return [result for check in checks if (result := found[id(check)]) is not None]
 
     def _checks(self) -> list[Check]:
-        checks = checks_of(self._contract)
+        checks = list(self._given)
         if self._session.unreadable() is not None:
             checks.insert(0, Check("CSV: RFC 4180", Measure.UNREADABLE))
         return checks
@@ -110,15 +84,15 @@ class _Run:
     def _obstructed(self, check: Check) -> CheckResult | None:
         """A result for a check that need not, or cannot, be measured."""
         if check.measure is Measure.NOTHING:
-            return _unmeasured(check, check.obstacle, Outcome.LEFT_OUT)
+            return unmeasured(check, check.obstacle, Outcome.LEFT_OUT)
         if check.obstacle:
-            return _unmeasured(check, check.obstacle)
+            return unmeasured(check, check.obstacle)
         for name in check.fields:
             column = self._contract.fields[name].column
             if column not in self._held:
-                return _unmeasured(check, ColumnMissing(column=column, field=name))
+                return unmeasured(check, ColumnMissing(column=column, field=name))
         if check.operator is None or (check.bound is None and check.measure is not Measure.QUERY):
-            return _unmeasured(check, "no operator")
+            return unmeasured(check, "no operator")
         return None
 
     # --- one pass over the table -----------------------------------------------------
@@ -129,8 +103,8 @@ class _Run:
         for check in checks:
             try:
                 sums.append((check, self._sum(check)))
-            except BoundUnusable:
-                found[id(check)] = _unmeasured(check, "limit of another type")
+            except BoundUnusable as error:
+                found[id(check)] = unmeasured(check, str(error))
         parts = [sums[i : i + MOST_IN_ONE_PASS] for i in range(0, len(sums), MOST_IN_ONE_PASS)]
         for part in parts or [[]]:
             for check, measured in self._pass(part):
@@ -206,23 +180,19 @@ class _Run:
         return counted.where(known).group_by(*columns)
 
     def _orphans(self, check: Check) -> float:
-        relationship = check.relationship
-        assert relationship is not None and relationship.target_table is not None
-        is_own = relationship.target_table == self._contract.details.dataset
-        place = self._session.table(None if is_own else relationship.target_table)
+        target = check.target
+        assert target is not None
+        is_own = target.table == self._contract.table
+        place = self._session.table(None if is_own else target.table)
         columns = [self._conditions.column(name) for name in check.fields]
-        names = relationship.target_fields
-        fields = self._contract.fields
-        if is_own:
-            names = tuple(fields[name].column if name in fields else name for name in names)
-        key = self._contract.key_field.column
-        own = _alias(self._table, (*(column.name for column in columns), key), "t")
-        target = _alias(place, names, "r")
+        names = target.columns
+        shown = [self._contract.fields[each].column for each in self._shown_by()]
+        own = _alias(self._table, (*(column.name for column in columns), *shown), "t")
+        there = _alias(place, names, "r")
         pairs = [
-            (own.c[column.name], target.c[name])
-            for column, name in zip(columns, names, strict=True)
+            (own.c[column.name], there.c[name]) for column, name in zip(columns, names, strict=True)
         ]
-        found: Any = select(sqlalchemy.literal_column("1")).select_from(target)
+        found: Any = select(sqlalchemy.literal_column("1")).select_from(there)
         matches = found.where(and_(*(theirs == mine for mine, theirs in pairs))).correlate(own)
         broken = and_(*(mine.is_not(None) for mine, _ in pairs), ~matches.exists())
         self._broken[check.name] = (own, broken)
@@ -249,16 +219,16 @@ class _Run:
         try:
             measured = measure()
             if measured is None:
-                return _unmeasured(check, "no value")
+                return unmeasured(check, "no value")
             if check.percent and check.measure is not Measure.QUERY:
                 measured = 100 * measured / self.rows if self.rows else 0.0
             passed = holds(check.operator, measured, check.bound)
         except QueryRefused as error:
-            return _unmeasured(check, str(error))
+            return unmeasured(check, str(error))
         except LienthongError as error:
-            return _unmeasured(check, error)
+            return unmeasured(check, error)
         except (TypeError, ValueError, OverflowError):
-            return _unmeasured(check, "value cannot be compared")
+            return unmeasured(check, "value cannot be compared")
         if passed:
             return CheckResult(check, Outcome.PASSED, measured)
         outcome = Outcome.FAILED if check.grave else Outcome.WARNED
@@ -272,7 +242,10 @@ class _Run:
             broken = self._broken.get(check.name)
             if broken is None:
                 return ()
-            key = self._contract.key_field
+            names = self._shown_by()
+            if not names:
+                return ()
+            key = self._contract.fields[names[0]]
             table, condition = broken if isinstance(broken, tuple) else (self._table, broken)
             column: Any = sqlalchemy.column(exact_name(key.column, True))
             column = column if table is self._table else table.c[key.column]
@@ -281,6 +254,11 @@ class _Run:
         except LienthongError:
             return ()
         return tuple(shown_key(row[0], key.classification) for row in rows)
+
+    def _shown_by(self) -> tuple[str, ...]:
+        """The field by which people find a row: the key, or what the primary key begins with."""
+        found = (self._contract.key, *self._contract.details.primary_key)
+        return tuple(name for name in found if name in self._contract.fields)[:1]
 
     def _repeated(self, check: Check) -> tuple[str, ...]:
         groups = self._groups(check).having(func.count() > 1).limit(MOST_SAMPLES)
@@ -337,7 +315,7 @@ def _raiser(error: LienthongError) -> Callable[[], float | None]:
     return measure
 
 
-def _unmeasured(
+def unmeasured(
     check: Check, reason: str | LienthongError, outcome: Outcome = Outcome.NOT_MEASURED
 ) -> CheckResult:
     if isinstance(reason, LienthongError):

@@ -21,7 +21,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from lienthong.errors import FileUnreadable, SourceQueryFailed, SourceTimeout, TableMissing
 from lienthong.sources.engines import Deadline, make_engine, source_error
-from lienthong.sources.file_readers import file_of, reader_of
+from lienthong.sources.file_readers import file_beside, file_of, reader_of
 from lienthong.sources.files import locked_connection, quoted_name
 
 Row = Sequence[Any]
@@ -43,7 +43,7 @@ class Session(Protocol):
         """Names of the table's columns; each with text, number, boolean, date, … or other."""
 
     def table(self, name: str | None = None) -> Table:
-        """The contract's table, or another one of the same place."""
+        """The contract's table, or another one of the same place. Raises TableMissing."""
 
     def quoted(self, name: str) -> str:
         """A name as the source's SQL wants it."""
@@ -129,7 +129,15 @@ class SqlSession:
         if name and not schema:
             schema = self._table.rpartition(".")[0]
         place = exact_name(schema, True) if schema else None
+        if name and not self._is_there(own, schema or None):
+            raise TableMissing(table=name)
         return sqlalchemy.table(exact_name(own, True), schema=place)
+
+    def _is_there(self, name: str, schema: str | None) -> bool:
+        def look() -> bool:
+            return bool(sqlalchemy.inspect(self._connection).has_table(name, schema))
+
+        return bool(self._guarded(look))
 
     def quoted(self, name: str) -> str:
         """See Session.quoted."""
@@ -239,8 +247,8 @@ class FileSession:
         self.queries = 0
         self._compiler: Any = DefaultDialect(paramstyle="qmark")
         self._compiler.statement_compiler = _DuckdbCompiler
-        beside = {name: path.with_name(name + path.suffix) for name in others}
-        self._others = {name: place for name, place in beside.items() if place.is_file()}
+        beside = {name: file_beside(path, name) for name in others}
+        self._others = {name: place for name, place in beside.items() if place is not None}
         try:
             path.stat()
             self._connection = locked_connection(path, *self._others.values())
@@ -320,6 +328,8 @@ def _other(name: str) -> str:
 
 
 def _duckdb_held(kind: str) -> str:
+    if kind.endswith("]"):  # a list or an array, whatever of
+        return "other"
     if kind.startswith((*_DUCKDB_NUMBERS, *_DUCKDB_LONG)):
         return "number"
     if kind.startswith("TIMESTAMP") and kind not in _DUCKDB:
