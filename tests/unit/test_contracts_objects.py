@@ -18,6 +18,7 @@ from lienthong.contracts.comparison import Level, compare
 from lienthong.contracts.loading import contract_problems, load_contract, read_contract
 from lienthong.contracts.models import FieldType
 from lienthong.contracts.openapi import openapi_of
+from lienthong.contracts.places import place_of
 from lienthong.contracts.references import Neighbours
 from lienthong.identity.identifiers import ServiceId
 from lienthong.sources.data_service import DataService
@@ -82,7 +83,9 @@ def test_a_nested_value_is_as_closed_as_its_most_closed_part() -> None:
     fields = load_contract(HOUSEHOLDS).fields
     assert fields["dia_chi"].classification is Classification.PERSONAL
     parts = {part.name: part.classification for part in fields["dia_chi"].within()}
-    assert parts["dia_chi.ma_xa"] is Classification.INTERNAL  # what it does not state is its owner's
+    assert (
+        parts["dia_chi.ma_xa"] is Classification.INTERNAL
+    )  # what it does not state is its owner's
 
 
 SECRETS: list[Edit] = [
@@ -137,6 +140,22 @@ def test_a_fault_inside_is_refused_with_its_own_error(
     edit: Edit, wanted: type[errors.ContractError]
 ) -> None:
     assert wanted in {type(problem) for problem in contract_problems(edited(edit))}
+
+
+def test_a_fault_inside_is_told_at_its_line() -> None:
+    text = HOUSEHOLDS.read_text(encoding="utf-8")
+    faults = (
+        ("{name: bien_so, logicalType: string, classification: personal}",
+         "{name: bien_so, logicalType: string, classification: gì đó}",
+         "schema[0].properties[3].items.properties[0]"),
+        ("{name: nam, logicalType: integer}", "{name: bien_so, logicalType: integer}",
+         "schema[0].properties[3].items.properties[1]"),
+    )  # fmt: skip
+    for old, new, path in faults:
+        content = text.replace(old, new).encode()
+        (problem,) = contract_problems(content)
+        line = text[: text.index(old)].count("\n") + 1
+        assert place_of(problem, content) == (path, line)
 
 
 def test_any_contract_of_the_standard_can_be_compared_and_tested() -> None:

@@ -76,7 +76,7 @@ def _report(file: Path, problems: list[ContractError]) -> dict[str, object]:
         "fields": {name: f.classification.value for name, f in loaded.fields.items()},
         "objects": [each.details.dataset for each in loaded.objects],
         "served": loaded.details.dataset,
-        "serving_problems": list(map(_problem, serving_problems(loaded))),
+        "serving_problems": [_problem(each, loaded.raw) for each in serving_problems(loaded)],
     }
 
 

@@ -84,16 +84,29 @@ def _path_of(problem: ContractError, root: Node) -> str:
         return told.removeprefix("contract").removeprefix(".")
     field = problem.facts.get("field")
     if field:
-        return next(_paths_to(root, str(field), ""), "")
+        return _path_of_field(root, str(field))
     return next((home for kind, home in _HOMES.items() if isinstance(problem, kind)), "")
 
 
-def _paths_to(node: Node, name: str, path: str) -> Iterator[str]:
+def _path_of_field(root: Node, name: str) -> str:
+    """The path of a field, or of a part of one, which is named by its own path (``con[].ten``)."""
+    direct = next(_paths_to(root, name, ""), None)
+    if direct is not None:
+        return direct[0]
+    path, node = "", root
+    for part in re.split(r"[.\[\]{}]+", name):
+        found = next(_paths_to(node, part, path), None) if part else None
+        if found is not None:
+            path, node = found
+    return path
+
+
+def _paths_to(node: Node, name: str, path: str) -> Iterator[tuple[str, Node]]:
     """Paths of mappings whose ``name`` is that (cut as errors cut it), outermost first."""
     if isinstance(node, MappingNode):
         entries = list(_entries(node))
         if any(key == "name" and _is(value, name) for key, value in entries):
-            yield path
+            yield path, node
         for key, value in entries:
             yield from _paths_to(value, name, f"{path}.{key}" if path else key)
     elif isinstance(node, SequenceNode):

@@ -82,19 +82,38 @@ def law_problems(document: Mapping[str, Any]) -> Iterator[ContractError]:
 def shape_problems(document: Mapping[str, Any]) -> Iterator[ContractError]:
     """Yield names that are used twice at one place, and whatever is too much to be kept."""
     datasets: list[Any] = document.get("schema") or []
-    yield from _twice(datasets, "contract.schema")
     served = [own_properties(each).get(properties.SERVED) for each in datasets]
     if served.count(True) > 1:
         place = "contract.schema"
         yield InvalidContractProperty(name=properties.SERVED, place=place, reason="given twice")
+    yield from _twice(datasets, "contract.schema")
     count = 0
-    for _, entry in fields_of(document):
-        count += 1
-        yield from _twice(entry.get("properties") or (), f"contract.schema.{entry.get('name')}")
-    for dataset in datasets:
-        yield from _twice(dataset.get("properties") or (), f"contract.schema.{dataset['name']}")
+    for number, dataset in enumerate(datasets):
+        place = f"contract.schema[{number}].properties"
+        for entries, inner in _lists(dataset.get("properties") or (), place):
+            count += len(entries)
+            yield from _twice(entries, inner)
     if count > MOST_FIELDS * max(1, len(datasets)) or len(datasets) > MOST_OBJECTS:
         yield ContractTooLarge(what="fields", limit=MOST_FIELDS)
+
+
+_Entries = Sequence[Mapping[str, Any]]
+
+
+def _lists(entries: _Entries, place: str) -> Iterator[tuple[_Entries, str]]:
+    """Every list of properties at every depth, with its path in the document."""
+    yield entries, place
+    for number, entry in enumerate(entries):
+        yield from _lists_within(entry, f"{place}[{number}]")
+
+
+def _lists_within(entry: Mapping[str, Any], place: str) -> Iterator[tuple[_Entries, str]]:
+    if entry.get("properties"):
+        yield from _lists(entry["properties"], f"{place}.properties")
+    if entry.get("items"):
+        yield from _lists_within(entry["items"], f"{place}.items")
+    for name, part in (entry.get("map") or {}).items():
+        yield from _lists_within(part, f"{place}.map.{name}")
 
 
 def fields_of(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -115,10 +134,12 @@ def _with_parts(entry: Mapping[str, Any], path: str) -> Iterator[tuple[str, Mapp
             yield from _with_parts(child, path + mark)
 
 
-def _twice(entries: Sequence[Mapping[str, Any]], place: str) -> Iterator[ContractError]:
-    names = [entry["name"] for entry in entries]
-    for name in sorted({name for name in names if names.count(name) > 1}):
-        yield ContractSchemaMismatch(place=f"{place}.{name}"[:200], reason="used twice")
+def _twice(entries: _Entries, place: str) -> Iterator[ContractError]:
+    seen: set[str] = set()
+    for number, entry in enumerate(entries):
+        if entry["name"] in seen:
+            yield ContractSchemaMismatch(place=f"{place}[{number}]"[:200], reason="used twice")
+        seen.add(entry["name"])
 
 
 def _field_problems(field: Mapping[str, Any], name: str) -> Iterator[ContractError]:

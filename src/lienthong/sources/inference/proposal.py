@@ -65,7 +65,8 @@ def propose(
 
 def _usable(column: ColumnSeen) -> bool:
     # Half of a surrogate pair cannot stand in YAML, nor NUL in the name of a column.
-    return column.kind is not None and not re.search("[\0\ud800-\udfff]", column.name)
+    can_be = column.kind is not None and not column.kind.is_nested
+    return can_be and not re.search("[\0\ud800-\udfff]", column.name)
 
 
 def _comments(table: TableSeen, usable: list[ColumnSeen]) -> Iterator[str]:
