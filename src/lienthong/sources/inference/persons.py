@@ -23,6 +23,7 @@ from lienthong.contracts.classification import Classification
 from lienthong.contracts.details import PersonalData
 from lienthong.errors import InvalidCitizenNumber
 from lienthong.identity.citizen import CitizenNumber, NumberKind
+from lienthong.sources.inference.births import births_among, may_be_birth
 
 FEWEST_VALUES = 3  # fewer prove nothing
 MOST_VALUES = 500  # of a sample, looked at one by one
@@ -131,17 +132,23 @@ def folded(text: str) -> str:
 
 def recognise(name: str, values: Sequence[Any], comment: str = "") -> Finding | None:
     """Say which personal data a column seems to hold, if any."""
-    texts = [str(value).strip() for value in values if isinstance(value, str | int)][:MOST_VALUES]
+    written = [value for value in values if isinstance(value, str | int | date)]
+    texts = [str(value).strip() for value in written[:MOST_VALUES]]
     texts = [text for text in texts if text]
     named = _by_name(name) or _by_name(comment)
     if named is not None:
         return _named(named, texts)
     if len(texts) < FEWEST_VALUES:
         return None
-    shares = {kind: _share(texts, test) for kind, test in _TESTS.items()}
+    # That a value may be a day of birth says nothing by itself: any day of the past may.
+    tests = {kind: test for kind, test in _TESTS.items() if kind is not PersonalData.BIRTH_DATE}
+    shares = {kind: _share(texts, test) for kind, test in tests.items()}
     kind = max(shares, key=lambda each: shares[each])
     if shares[kind] < _SHARE_THAT_SPEAKS:
-        return None
+        told = births_among(folded(f"{name[:200]} {comment[:200]}"), texts)
+        if told is None:
+            return None
+        return Finding(PersonalData.BIRTH_DATE, Classification.PERSONAL, 0.6, told)
     why = f"{shares[kind]:.0%} giá trị mẫu có dạng {WORDS[kind]}"
     return Finding(kind, Classification.PERSONAL, round(0.9 * shares[kind], 2), why)
 
@@ -204,6 +211,7 @@ _TESTS: dict[PersonalData, Callable[[str], bool]] = {
     PersonalData.EMAIL: lambda text: len(text) < 320 and _EMAIL.fullmatch(text) is not None,
     PersonalData.NAME: _is_name,
     PersonalData.ADDRESS: _is_address,
+    PersonalData.BIRTH_DATE: may_be_birth,
 }
 
 WORDS = {
