@@ -176,3 +176,10 @@ def test_writes_its_own_host_and_framing_headers() -> None:
     assert seen[0].header("content-length") == "1"
     assert seen[0].header("connection") is None
     assert seen[0].header("x-a") == "b"
+
+
+def test_takes_a_large_head_whose_body_comes_after_it() -> None:
+    """A head of 150 KB is no body without content."""
+    head = OK + b"X-Large: " + b"a" * 150_000 + b"\r\nContent-Length: 2\r\n\r\n"
+    limits = PoolLimits(head_bytes=262_144)
+    assert answered(head, b"ok", limits=limits).body.read() == b"ok"

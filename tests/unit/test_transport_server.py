@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import pytest
 
 from lienthong.errors import ListenFailed
 from lienthong.transport.limits import Limits
 from lienthong.transport.messages import Body, Request, Response
+from lienthong.transport.request_reader import Listener
 from lienthong.transport.server import serve
+from lienthong.transport.server_protocol import ServerProtocol
 from tests.fixtures.transport_talk import (
     CLOSE,
     HOST,
@@ -256,3 +259,28 @@ def test_raw_server_of_the_tests_answers() -> None:
             return await talk(port)
 
     assert run(main()) == b"hello"
+
+
+def test_takes_a_large_head_whose_body_comes_after_it() -> None:
+    """The bytes in which a head of 150 KB ends are no body without content."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        limits = Limits(head_bytes=262_144)
+        listener = Listener(
+            echo, limits, lambda error, _: Response(error.status), None, date="date: x\r\n"
+        )
+        ours, theirs = socket.socketpair()
+        _, connection = await loop.create_connection(
+            lambda: ServerProtocol(loop, listener), sock=ours
+        )
+        reader, writer = await asyncio.open_connection(sock=theirs)
+        request = post(b"hello", b"X-Large: " + b"a" * 150_000 + b"\r\n")
+        for piece in (request[:9], request[9:-5], request[-5:]):  # as reads may bring them
+            connection.data_received(piece)
+        head, body = await read_response(reader)
+        assert head.startswith(b"HTTP/1.1 200 ")
+        assert body == b"hello"
+        writer.close()
+
+    run(main())

@@ -186,6 +186,7 @@ class ClientProtocol(HttpProtocol):
             self._transport.abort()
             return
         self._heard = True
+        in_body = self._body_started
         chunks_before = len(self._intake.chunks)
         self._head_bytes += len(data)
         try:
@@ -197,7 +198,7 @@ class ClientProtocol(HttpProtocol):
             self._fail(cause)
             return
         if self._body_started:
-            self._check_body(len(data), chunks_before)
+            self._check_body(len(data) if in_body else 0, chunks_before)
         elif self._head_bytes > self._limits.head_bytes and self._answer is not None:
             self._fail(self._too_large(self._limits.head_bytes))
 

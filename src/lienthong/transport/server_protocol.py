@@ -110,6 +110,7 @@ class ServerProtocol(RequestReader):
             self._reading = HEAD
             self._since = self._first_byte = self._listener.now
             self._head_bytes = 0
+        in_body = self._reading == BODY
         chunks_before = len(self._intake.chunks)
         self._received_bytes = len(data)
         if not self._feed(data):
@@ -119,7 +120,8 @@ class ServerProtocol(RequestReader):
             if self._head_bytes > self._listener.limits.head_bytes:
                 self._refuse(self._head_too_large())
         elif self._reading == BODY:
-            self._check_body(len(data), chunks_before)
+            # Where the head ended in these bytes, most of them were the head's.
+            self._check_body(len(data) if in_body else self._intake.size_bytes, chunks_before)
 
     def _accept(self, request: Request, body: Body | Unfinished, closing: bool) -> None:
         """Hand a request to the handler, or to the queue. Raises HttpMalformed."""
