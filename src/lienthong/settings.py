@@ -80,6 +80,12 @@ TABLE: tuple[Setting, ...] = (
         "Address of the catalogue to which the node publishes contracts",
     ),
     Setting(
+        "catalogue_users",
+        "named",
+        "Danh mục nêu ai đang dùng dữ liệu: named (tên cơ quan nhà nước) hoặc counted (chỉ đếm)",
+        "Who uses the data, in the catalogue: named (state agencies by name) or counted",
+    ),
+    Setting(
         "directory_refresh_seconds",
         60.0,
         "Khoảng cách giữa hai lần làm mới danh bạ",

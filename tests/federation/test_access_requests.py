@@ -272,6 +272,24 @@ def test_a_version_that_the_source_cannot_keep_changes_nothing(
     assert not world.refuses("p2")
 
 
+def test_the_page_names_the_agency_once_it_has_an_agreement_in_force(
+    world: AccessWorld, officer: PortalVisitor, owner: PortalVisitor
+) -> None:
+    def users() -> str:
+        assert owner.send(f"/console/contracts/of/{world.entry.key}", {}).status_code == 303
+        page = words(officer.get(f"/datasets/{world.entry.key}"))
+        return page.partition("Mục đích")[2].partition("Cách xin dùng")[0]
+
+    agreement = ask(officer, world, "cap-the-bhyt")
+    assert "cap-the-bhyt" not in users()
+    step(owner, agreement, "accept")
+    shown_now = users()
+    assert world.pair.consumer.member_id in shown_now
+    assert "cap-the-bhyt" in shown_now
+    step(owner, agreement, "withdraw", reason="Xong")
+    assert "cap-the-bhyt" not in users()
+
+
 def published_version(world: AccessWorld) -> str:
     with world.catalogue.store() as store:
         return store.get(world.entry.key).version

@@ -248,6 +248,9 @@ def _lines(entry: CatalogueEntry) -> Iterator[tuple[str, str]]:
         yield "Quy tắc chất lượng đạt · quality rules passed", passed
     used = "" if facts.consumers is None else str(facts.consumers)
     yield "Cơ quan đang dùng · agencies that use it", used
+    for user in entry.users:
+        told = "; ".join(user.purposes)
+        yield "", f"{user.name} ({user.member}){': ' if told else ''}{told}"
     yield "Xin quyền · how to ask for access", how_to_ask(entry)
 
 

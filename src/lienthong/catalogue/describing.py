@@ -6,11 +6,11 @@ entry_of(contract, publication, owner_name="Bộ Công an", now=now)
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from functools import lru_cache
 
-from lienthong.catalogue.models import CatalogueEntry, EntryField, Publication
+from lienthong.catalogue.models import CatalogueEntry, EntryField, NamedUser, Publication
 from lienthong.contracts.models import Contract
 from lienthong.errors import UnitError
 from lienthong.identity.identifiers import MemberId
@@ -29,8 +29,13 @@ def entry_of(
     owner_name: str,
     now: datetime,
     first: datetime | None = None,
+    name_of: Callable[[str], str] = lambda member: "",
 ) -> CatalogueEntry:
-    """Return the entry of a publication; ``first``: when the contract was first published."""
+    """Return the entry of a publication; ``first``: when the contract was first published.
+
+    ``name_of`` returns what the directory calls a member; empty for one that it does not know,
+    who is then not shown among the users.
+    """
     unit, unit_name = unit_of(publication.owner, now.date())
     details = contract.details
     return CatalogueEntry(
@@ -55,6 +60,11 @@ def entry_of(
         unit_name=unit_name,
         frequency=frequency_of(contract),
         facts=publication.facts,
+        users=tuple(
+            NamedUser(each.member, name, each.systems, each.purposes)
+            for each in publication.facts.users or ()
+            if (name := name_of(each.member))
+        ),
         published=first or publication.time,
         modified=now.replace(microsecond=0),
         node=publication.node,

@@ -19,6 +19,8 @@ from lienthong.contracts.classification import Classification, highest
 OWN = "own"  # the ``source`` of what our own nodes published
 # Keys and owners of harvested entries begin so; no identifier of ours may hold a colon.
 HARVESTED = "harvested:"
+STATE_AGENCY = "GOV"  # the class of members whose names may stand among a dataset's users
+MOST_USERS = 500  # named in one publication; the others are counted
 MOST_RESULTS = 300  # of rules in one publication; the largest register that we ship has 90
 
 Moment = Annotated[datetime, Meta(tz=True)]
@@ -81,17 +83,54 @@ class Quality(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
         return self.rules > 0 and self.failed == 0
 
 
+class DataUser(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A state agency that may use the data: its systems, and what for, as its agreements say.
+
+    Never a person: members of other classes are counted only, and a purpose that holds a number
+    of somebody or something is left out by the node (``node/data_users.py``).
+    """
+
+    member: Annotated[str, Meta(min_length=1, max_length=400)]
+    systems: Annotated[
+        tuple[Annotated[str, Meta(min_length=1, max_length=100)], ...], Meta(max_length=5)
+    ] = ()
+    purposes: Annotated[
+        tuple[Annotated[str, Meta(min_length=1, max_length=200)], ...], Meta(max_length=5)
+    ] = ()
+
+
+class NamedUser(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The same as the catalogue shows it, with the name that the directory has."""
+
+    member: str
+    name: str
+    systems: tuple[str, ...] = ()
+    purposes: tuple[str, ...] = ()
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the owner's node knows of the data today; None where it does not know.
 
     ``records``: rows in the source. ``updated``: the last change of the data. ``consumers``:
-    members with an agreement in force, counted, as agreements are nobody else's to see.
+    members with an agreement in force, counted; ``users``: the state agencies among them by name,
+    which the owner may keep to itself (setting ``catalogue_users``). Left out of the JSON where
+    there are none to name, so that a publication without them is what it was in earlier releases.
     """
 
     records: Count | None = None
     updated: Moment | None = None
     quality: Quality | None = None
     consumers: Count | None = None
+    users: Annotated[tuple[DataUser, ...], Meta(max_length=MOST_USERS)] | msgspec.UnsetType = (
+        msgspec.UNSET
+    )
+
+    def __post_init__(self) -> None:
+        named = [each.member for each in self.users or ()]
+        if len(set(named)) != len(named):
+            raise ValueError("a user is named twice")
+        if len(named) > (self.consumers or 0):
+            raise ValueError("more users are named than counted")
 
 
 class Distribution(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -142,6 +181,7 @@ class CatalogueEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     title_en: str = ""
     description_en: str = ""
     distributions: tuple[Distribution, ...] = ()  # of a harvested one
+    users: tuple[NamedUser, ...] = ()  # state agencies with an agreement in force
     contact: str = ""  # where the owner can be asked: an http, https or mailto address
 
     @property

@@ -6,7 +6,7 @@
 Checked, in this order:
 
 1. size and form; unknown members are refused;
-2. identifiers: of the directory's instance, a service of the owner itself;
+2. identifiers: of the directory's instance, a service of the owner itself, users of the state;
 3. the time: not in the future, not long ago, so that an old publication cannot be sent again;
 4. the owner has delegated to the node, then and now (its subsystem, where a service is named);
 5. the node's key was in force then, and is now;
@@ -27,7 +27,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 from msgspec import Meta
 
-from lienthong.catalogue.models import Act, Facts, Kept, Publication
+from lienthong.catalogue.models import STATE_AGENCY, Act, Facts, Kept, Publication
 from lienthong.contracts.document import LARGEST_CONTRACT_BYTES
 from lienthong.contracts.loading import load_contract
 from lienthong.contracts.models import Contract
@@ -46,8 +46,8 @@ from lienthong.errors import (
 from lienthong.identity.identifiers import MemberId, NodeId, ServiceId
 from lienthong.identity.keys import SigningKey
 
-# The contract is in base64; beside it 300 results of rules at their longest.
-LARGEST_ENVELOPE_BYTES = LARGEST_CONTRACT_BYTES * 4 // 3 + (1 << 19)
+# The contract is in base64; beside it 300 results of rules and 500 users at their longest.
+LARGEST_ENVELOPE_BYTES = LARGEST_CONTRACT_BYTES * 4 // 3 + (1 << 19) + (1 << 20)
 CLOCK_SKEW = timedelta(seconds=60)
 LONGEST_WAY = timedelta(minutes=10)  # from the signature to the catalogue
 
@@ -214,11 +214,27 @@ def _check_identifiers(publication: Publication, instance: str) -> str:
         raise InvalidPublication(reason="identifiers are percent-encoded")
     if not owner.instance == node.instance == instance:
         raise InvalidPublication(reason="it belongs to another instance")
+    _check_users(publication, instance)
     if service is None:
         return ""
     if service.provider.member != owner:
         raise InvalidPublication(reason="the service is not the owner's")
     return str(service.provider)
+
+
+def _check_users(publication: Publication, instance: str) -> None:
+    """Agencies of the state, by their identifiers; a company or a person is never named."""
+    for user in publication.facts.users or ():
+        try:
+            member = MemberId.parse(user.member)
+        except InvalidIdentifier as error:
+            raise InvalidPublication(reason=error) from error
+        if str(member) != user.member or member.instance != instance:
+            raise InvalidPublication(reason="a user of another instance is named")
+        if member.member_class != STATE_AGENCY:
+            raise InvalidPublication(reason="a user that is no state agency is named")
+        if any(_FORBIDDEN.search(text) for text in (*user.systems, *user.purposes)):
+            raise InvalidPublication(reason="control character, or white space at an end of a text")
 
 
 def _check_time(publication: Publication, now: datetime) -> None:

@@ -17,6 +17,7 @@ from lienthong.catalogue.publishing import Checked, check_envelope, check_order
 from lienthong.catalogue.search import CatalogueSearch
 from lienthong.catalogue.store import CatalogueStore
 from lienthong.directory.view import DirectoryView
+from lienthong.errors import DirectoryError
 from lienthong.events import log_event
 
 logger = logging.getLogger("lienthong.catalogue")
@@ -49,7 +50,7 @@ class CatalogueService:
         history = self.store.history(publication.key)
         if history and history[-1].publication == publication:
             return publication
-        self._take_up(checked, view.member(publication.owner).name, now)
+        self._take_up(checked, view, now)
         log_event(
             logger,
             logging.INFO,
@@ -61,7 +62,7 @@ class CatalogueService:
         )
         return publication
 
-    def _take_up(self, checked: Checked, owner_name: str, now: datetime) -> None:
+    def _take_up(self, checked: Checked, view: DirectoryView, now: datetime) -> None:
         publication, contract = checked
         check = partial(check_order, publication)
         if publication.act is Act.WITHDRAW or contract is None:
@@ -69,10 +70,24 @@ class CatalogueService:
             return
         before = self.store.stored(publication.key)
         first = before.entry.published if before else None
-        entry = entry_of(contract, publication, owner_name=owner_name, now=now, first=first)
+        entry = entry_of(
+            contract,
+            publication,
+            owner_name=view.member(publication.owner).name,
+            now=now,
+            first=first,
+            name_of=partial(_name, view),
+        )
         self.store.save(
             [entry],
             contracts={contract.digest: contract.raw},
             publication=publication,
             check=check,
         )
+
+
+def _name(view: DirectoryView, member: str) -> str:
+    try:
+        return view.member(member).name
+    except DirectoryError:  # not, or no longer, one of the directory's
+        return ""

@@ -2,7 +2,7 @@
 
     await Publishing(node).publish("VN/GOV/G01/dancu/cong-dan")
 
-The node adds what it knows itself: how many agencies have an agreement in force.
+The node adds what it knows itself: which agencies have an agreement in force.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from lienthong.agreements.models import Status
-from lienthong.catalogue.models import Act, Facts
+from lienthong.catalogue.models import Act, DataUser, Facts
 from lienthong.catalogue.publishing import Draft, draft_of, sign_publication
 from lienthong.catalogue.sending import send
 from lienthong.contracts.comparison import compare
 from lienthong.contracts.loading import load_contract
 from lienthong.errors import NothingToPublish, SubsystemNotHosted
+from lienthong.node.data_users import users_of
 from lienthong.node.measured_quality import facts_of_report
 from lienthong.node.store import ServiceDefinition
 from lienthong.sources.quality import measure_quality
@@ -27,6 +28,7 @@ from lienthong.sources.quality import measure_quality
 if TYPE_CHECKING:
     from lienthong.node.node import Node
 
+NAMED = "named"  # of the setting ``catalogue_users``
 MEASURING_SECONDS = 60.0  # of one statement: whoever asked waits for the answer
 
 
@@ -44,7 +46,9 @@ class Publishing:
         Raises NothingToPublish, NotFound, CatalogueUnreachable, CatalogueRefused.
         """
         definition = self._definition(service_id)
-        facts = msgspec.structs.replace(facts, consumers=await self._consumers(service_id))
+        consumers, users = await self._users(service_id)
+        named: Any = users or msgspec.UNSET
+        facts = msgspec.structs.replace(facts, consumers=consumers, users=named)
         return await self._publish(definition.contract.encode(), facts, url, service=service_id)
 
     async def publish_measured(self, service_id: str, url: str) -> dict[str, Any]:
@@ -125,15 +129,16 @@ class Publishing:
                 return now
             await asyncio.sleep(1.0 - now.timestamp() % 1.0)
 
-    async def _consumers(self, service_id: str) -> int:
+    async def _users(self, service_id: str) -> tuple[int, tuple[DataUser, ...]]:
+        """Who has an agreement in force. Whatever else the setting says than ``named``: a count."""
         now = self._node.clock.now()
         agreements = await asyncio.to_thread(self._node.agreement_store.all)
-        asking = (
-            each.document.consumer.rpartition("/")[0]
+        in_force = (
+            each.document
             for each in agreements
             if each.document.service == service_id and each.status(now) is Status.ACTIVE
         )
-        return len(set(asking))
+        return users_of(in_force, named=self._node.settings.catalogue_users == NAMED)
 
     def _check_hosted(self, owner: str) -> None:
         """The catalogue asks the directory again; this only tells it sooner and better."""

@@ -192,6 +192,9 @@ def _extras(entry: CatalogueEntry, at: Addresses) -> Iterator[tuple[str, str]]:
     yield "fields", ", ".join(field.name for field in entry.fields)
     yield "records", "" if facts.records is None else str(facts.records)
     yield "data_updated", "" if facts.updated is None else _moment(facts.updated)
+    yield "consumers", "" if facts.consumers is None else str(facts.consumers)
+    yield "used_by", "; ".join(f"{each.name} ({each.member})" for each in entry.users)
+    yield "used_for", "; ".join(dict.fromkeys(text for u in entry.users for text in u.purposes))
     yield "service", entry.service
     yield "title_en", entry.title_en
     yield "notes_en", entry.description_en

@@ -16,6 +16,7 @@ written as JSON-LD or as Turtle, and what many entries share is written once.
 | how often | ``dct:accrualPeriodicity`` |
 | contract | ``dct:conformsTo``, named by its SHA-256 (RFC 6920) |
 | service | ``dcat:distribution`` and ``dcat:DataService`` |
+| agencies that use it | ``prov:qualifiedAttribution`` with the role *user* of ISO 19115 |
 | distributions of a harvested one | ``dcat:distribution`` (``distributions.py``) |
 """
 
@@ -31,6 +32,7 @@ from lienthong.catalogue.dcat.vocabulary import (
     JSON_FORMAT,
     JSON_MEDIA_TYPE,
     LANGUAGES,
+    USER_ROLE,
     VIETNAM,
     Node,
     frequency,
@@ -41,6 +43,8 @@ from lienthong.catalogue.dcat.vocabulary import (
     theme,
 )
 from lienthong.catalogue.models import CatalogueEntry
+
+ATTRIBUTION = "prov:Attribution"
 
 
 def nodes_of(entry: CatalogueEntry, at: Addresses) -> list[Node]:
@@ -59,7 +63,8 @@ def nodes_of(entry: CatalogueEntry, at: Addresses) -> list[Node]:
     service += [] if entry.service else distributions_of(entry, at)
     contract = [_contract(entry)] if entry.digest else []
     dataset = _dataset(entry, at)
-    return [dataset, _record(entry, at), *shared, *known, home, *contract, *service]
+    users = list(_users(entry, at))
+    return [dataset, _record(entry, at), *shared, *known, home, *contract, *service, *users]
 
 
 def dataset_node(entry: CatalogueEntry, at: Addresses) -> str:
@@ -107,7 +112,10 @@ def _dataset(entry: CatalogueEntry, at: Addresses) -> Node:
         node["dct:conformsTo"] = {"@id": _contract_iri(entry.digest)}
     if entry.service:
         node["dcat:distribution"] = {"@id": iri_of + "#distribution"}
-    elif entry.distributions:
+    if entry.users:
+        places = [each["@id"] for each in _users(entry, at) if each["@type"] == ATTRIBUTION]
+        node["prov:qualifiedAttribution"] = [{"@id": place} for place in places]
+    if entry.distributions and not entry.service:
         node["dcat:distribution"] = [{"@id": each} for each in distribution_nodes(entry, at)]
     return {name: value for name, value in node.items() if value not in ("", [])}
 
@@ -130,6 +138,31 @@ def _publisher(entry: CatalogueEntry, at: Addresses) -> Node:
         "foaf:name": _text(entry, name),
         "dct:identifier": entry.owner,
     }
+
+
+def _users(entry: CatalogueEntry, at: Addresses) -> Iterator[Node]:
+    """The agencies with an agreement in force, each by an attribution and as an agent."""
+    for number, user in enumerate(entry.users, 1):
+        yield {
+            "@id": f"{at.dataset(entry.key)}#user-{number}",
+            "@type": ATTRIBUTION,
+            "prov:agent": {"@id": at.organization(user.member)},
+            "dcat:hadRole": {"@id": USER_ROLE},
+            **(
+                {"dct:description": list(map(in_vietnamese, user.purposes))}
+                if user.purposes
+                else {}
+            ),
+        }
+        if user.member != entry.owner:
+            yield {
+                "@id": at.organization(user.member),
+                "@type": "foaf:Agent",
+                "foaf:name": in_vietnamese(user.name),
+                "dct:identifier": user.member,
+            }
+    if entry.users:
+        yield {"@id": USER_ROLE, "@type": "dcat:Role"}
 
 
 def _contact(entry: CatalogueEntry, at: Addresses) -> Node:

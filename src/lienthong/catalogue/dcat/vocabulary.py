@@ -20,6 +20,7 @@ PREFIXES = {
     "eli": "http://data.europa.eu/eli/ontology#",
     "foaf": "http://xmlns.com/foaf/0.1/",
     "hydra": "http://www.w3.org/ns/hydra/core#",
+    "prov": "http://www.w3.org/ns/prov#",
     "rdfs": "http://www.w3.org/2000/01/rdf-schema#",
     "skos": "http://www.w3.org/2004/02/skos/core#",
     "vcard": "http://www.w3.org/2006/vcard/ns#",
@@ -29,6 +30,8 @@ _EU = "http://publications.europa.eu/resource/authority/"
 VIETNAM = _EU + "country/VNM"
 LANGUAGES = (_EU + "language/VIE", _EU + "language/ENG")
 THEMES = _EU + "data-theme"
+# Of ISO 19115-1's CI_RoleCode: "party who uses the resource".
+USER_ROLE = "http://standards.iso.org/iso/19115/resources/Codelists/gml/CI_RoleCode.xml#user"
 JSON_FORMAT = _EU + "file-type/JSON"
 JSON_MEDIA_TYPE = "https://www.iana.org/assignments/media-types/application/json"
 
