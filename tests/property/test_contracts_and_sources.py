@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import string
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,9 +15,14 @@ from hypothesis import strategies as st
 
 from lienthong import errors
 from lienthong.contracts.classification import Classification, is_state_secret
+from lienthong.contracts.comparison import compare
 from lienthong.contracts.loading import contract_problems, load_contract
 from lienthong.contracts.models import Field, FieldType
+from lienthong.contracts.openapi import openapi_of
+from lienthong.contracts.serving import serving_problems
+from lienthong.identity.identifiers import ServiceId
 from lienthong.sources.claims import agrees, read_claim
+from lienthong.sources.quality.checks import checks_of
 from lienthong.sources.queries import read_query
 from lienthong.sources.relay import Relay, passed_headers
 from lienthong.sources.values import release
@@ -25,6 +31,9 @@ from tests.fixtures.people import CONTRACT_TEXT, people_contract
 
 CONTRACT = people_contract()
 DOCUMENT: dict[str, Any] = yaml.safe_load(CONTRACT_TEXT)
+HOUSEHOLDS: dict[str, Any] = yaml.safe_load(
+    (Path(__file__).parents[1] / "fixtures/contracts/ho-gia-dinh.odcs.yaml").read_text("utf-8")
+)
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -56,9 +65,12 @@ def test_any_bytes_are_a_contract_or_a_contract_error(content: bytes) -> None:
         load_contract(content)
 
 
-@given(st.data())
-def test_a_contract_with_any_part_replaced_loads_or_is_refused(data: st.DataObject) -> None:
-    document = json.loads(json.dumps(DOCUMENT))
+@pytest.mark.parametrize("whole", [DOCUMENT, HOUSEHOLDS], ids=["one object", "all of ODCS"])
+@given(data=st.data())
+def test_a_contract_with_any_part_replaced_loads_or_is_refused(
+    whole: dict[str, Any], data: st.DataObject
+) -> None:
+    document = json.loads(json.dumps(whole))
     place: Any = document
     while True:
         keys = list(place) if isinstance(place, dict) else list(range(len(place)))
@@ -73,7 +85,14 @@ def test_a_contract_with_any_part_replaced_loads_or_is_refused(data: st.DataObje
         assert isinstance(problem, errors.ContractError)
         assert problem.message("vi")
     if not problems:
-        load_contract(content)
+        loaded = load_contract(content)
+        assert all(problem.message("vi") for problem in serving_problems(loaded))
+        with contextlib.suppress(errors.VersionNumberInvalid):
+            assert compare(loaded, loaded).changes == ()
+        for each in loaded.objects:
+            assert checks_of(each) is not None
+            if not list(serving_problems(each)):
+                openapi_of(each, ServiceId.parse("VN/GOV/G01/a/b"))
 
 
 @given(st.text())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,34 @@ def test_all_objects_and_all_types_are_read() -> None:
     assert contract.fields["dac_trung"].details.limits.shape["dimensions"] == 3
     assert contract.fields["dia_chi"].details.limits.required_properties == ("ma_xa",)
     assert contract.fields["loai"].details.making["transformLogic"] == "upper(loai)"
+
+
+def test_a_map_without_a_type_is_a_map() -> None:
+    contract = load_contract(edited(lambda d: fields_of(d)["dien_tich"].pop("logicalType")))
+    assert contract.fields["dien_tich"].type is FieldType.MAP
+
+
+def entries_of(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    items = enumerate(value) if isinstance(value, list) else ()
+    for key, child in value.items() if isinstance(value, dict) else items:
+        yield (*path, key)
+        yield from entries_of(child, (*path, key))
+
+
+def test_without_any_of_its_entries_it_is_refused_or_the_change_is_told() -> None:
+    whole = load_contract(HOUSEHOLDS)
+    document = yaml.safe_load(HOUSEHOLDS.read_text(encoding="utf-8"))
+    for path in entries_of(document):
+        content = edited(lambda changed, path=path: remove(changed, path))  # type: ignore[misc]
+        if not contract_problems(content):
+            assert compare(whole, load_contract(content)).changes, path
+
+
+def remove(document: Document, path: tuple[Any, ...]) -> None:
+    place: Any = document
+    for key in path[:-1]:
+        place = place[key]
+    del place[path[-1]]
 
 
 def test_every_object_knows_the_others() -> None:

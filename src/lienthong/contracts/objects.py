@@ -19,9 +19,9 @@ from typing import Any
 from lienthong.contracts import properties
 from lienthong.contracts.classification import Classification, highest
 from lienthong.contracts.details_reading import contract_details, field_details, frozen
-from lienthong.contracts.models import Comparison, Contract, Field, FieldType, Parts
+from lienthong.contracts.models import Comparison, Contract, Field, Parts
 from lienthong.contracts.properties import own_properties
-from lienthong.contracts.rules import classification_text
+from lienthong.contracts.rules import classification_text, type_of
 from lienthong.errors import ClassificationUnknown
 
 
@@ -98,7 +98,7 @@ def _part(entry: Mapping[str, Any], path: str, usual: Classification) -> Field:
     parts = _parts(entry, path, stated)
     return Field(
         name=path,
-        type=FieldType(entry["logicalType"]),
+        type=type_of(entry),
         classification=highest([stated, *(part.classification for part in parts.each())]),
         description=entry.get("description") or "",
         column=own.get(properties.COLUMN) or entry.get("physicalName") or name,

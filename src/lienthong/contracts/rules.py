@@ -149,9 +149,14 @@ def _field_problems(field: Mapping[str, Any], name: str) -> Iterator[ContractErr
             Classification.parse(text, field=name)
         except ContractError as error:
             yield error
-    kind = FieldType(field["logicalType"])
+    kind = type_of(field)
     if not all(_is_example_of(kind, item) for item in field.get("examples") or ()):
         yield ExampleMismatch(field=name, type=kind.value)
+
+
+def type_of(field: Mapping[str, Any]) -> FieldType:
+    """The field's type; the standard's schema lets it be left out of a map alone."""
+    return FieldType(field.get("logicalType") or FieldType.MAP)
 
 
 def _is_example_of(kind: FieldType, value: Any) -> bool:
