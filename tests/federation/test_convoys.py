@@ -127,10 +127,12 @@ def test_many_calls_at_once_get_their_own_answers(pair: Pair) -> None:
         if number % 4 == 0:
             size = sizes[number // 4 % len(sizes)]
             answer = pair.consumer.call("GET", pair.relay, f"/big/{size}")
+            assert answer.status == 200, answer.body[:500]
             assert answer.body == big_body(size)
         elif number % 4 == 1:
             body = bytes([number]) * (number * 1000)
             answer = pair.consumer.call("POST", pair.relay, "/echo", body=body)
+            assert answer.status == 200, answer.body
             assert answer.body == body
         elif number % 4 == 2:
             answer = pair.consumer.call("GET", pair.relay, f"/slow/{2 if number == 2 else 0}")

@@ -9,6 +9,7 @@ from sqlalchemy import Engine, insert
 
 from lienthong.errors import LedgerUnavailable
 from lienthong.ledger import tables
+from lienthong.ledger.database import turn_to_write
 from lienthong.ledger.records import Step
 from lienthong.ledger.rows import WriteInDoubt, group_row
 
@@ -22,6 +23,7 @@ class LoneWriter:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._turn = turn_to_write(engine)
         statement = insert(tables.groups).compile(dialect=engine.dialect)
         # Compiled once: SQLAlchemy's execution would cost more than the insert.
         self._insert, self._names = str(statement), list(statement.positiontup or [])
@@ -39,7 +41,8 @@ class LoneWriter:
             raise LedgerUnavailable() from error
         row = group_row(step.group)
         try:
-            cursor.execute(self._insert, tuple([row[name] for name in self._names]))
+            with self._turn:
+                cursor.execute(self._insert, tuple([row[name] for name in self._names]))
         except Exception as error:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in _NOTHING_WRITTEN:
                 raise LedgerUnavailable() from error

@@ -9,8 +9,10 @@ PostgreSQL: ``synchronous_commit`` on for every session; a server with ``fsync``
 
 from __future__ import annotations
 
+import threading
+from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -44,6 +46,11 @@ _SQLITE_PRAGMAS = (
     "PRAGMA wal_autocheckpoint=1000",
     "PRAGMA secure_delete=ON",  # what is erased or purged leaves no trace in free pages
 )
+
+# SQLite has one writer at a time; who finds it busy sleeps and tries again, in no order, so that on
+# a busy machine one may be late for ten seconds. The threads of this process wait for each other
+# here instead, by database.
+_turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
 
 def open_database(url: str) -> Engine:
@@ -96,10 +103,18 @@ def reading(engine: Engine) -> Iterator[Connection]:
 def writing(engine: Engine) -> Iterator[Connection]:
     """A transaction, committed when the block ends. Raises LedgerUnavailable."""
     try:
-        with engine.begin() as connection:
+        with turn_to_write(engine), engine.begin() as connection:
             yield connection
     except DBAPIError as error:
         raise LedgerUnavailable() from error
+
+
+def turn_to_write(engine: Engine) -> AbstractContextManager[Any]:
+    """Where the database has one writer at a time: wait until no other thread of ours writes.
+
+    Not to be taken twice by one thread.
+    """
+    return _turns[str(engine.url)] if engine.dialect.name == "sqlite" else nullcontext()
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

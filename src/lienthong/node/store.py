@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import Column, Engine, LargeBinary, MetaData, String, Table, delete, insert, select
 
 from lienthong.exchange.clients import ClientSystem, ConnectionType
+from lienthong.ledger.database import turn_to_write
 
 metadata = MetaData()
 
@@ -110,7 +111,7 @@ class NodeStore:
             return [bytes(row) for row in connection.scalars(select(table.c.definition))]
 
     def _put(self, table: Table, key: Column[Any], name: str, definition: Any) -> None:
-        with self._engine.begin() as connection:
+        with turn_to_write(self._engine), self._engine.begin() as connection:
             connection.execute(delete(table).where(key == name))
             connection.execute(
                 insert(table).values(
@@ -119,5 +120,5 @@ class NodeStore:
             )
 
     def _remove(self, table: Table, key: Column[Any], name: str) -> None:
-        with self._engine.begin() as connection:
+        with turn_to_write(self._engine), self._engine.begin() as connection:
             connection.execute(delete(table).where(key == name))
