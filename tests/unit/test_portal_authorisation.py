@@ -152,11 +152,20 @@ def test_a_wrong_form_comes_back_whole_with_errors_beside_its_fields(portal: Por
     typed = {"name": "Ông Ba!", "shown_name": "<b>Ba</b>", "roles": "king", "member": "VN/GOV/X"}
     answer = visitor.send("/console/users", typed)
     assert answer.status_code == 422
-    for name in ("roles", "member"):
+    for name in ("name", "roles", "member"):
         assert f'id="{name}-error"' in answer.text
     assert "&lt;b&gt;Ba&lt;/b&gt;" in answer.text
     assert "Ông Ba!" in answer.text
     assert "Lựa chọn không có trong danh sách." in answer.text
+
+
+def test_all_that_is_wrong_with_a_new_password_is_told_at_once(portal: PortalSite) -> None:
+    visitor = portal.signed_in("operator")
+    wrong = {"present": "sai", "new": "a", "again": "b"}
+    answer = visitor.send("/account/password", wrong)
+    assert answer.status_code == 422
+    for name in ("present", "new", "again"):
+        assert f'id="{name}-error"' in answer.text
 
 
 def test_the_last_operator_stays_one(tmp_path: Path) -> None:

@@ -190,3 +190,14 @@ def test_nobody_hands_in_for_another_agency(portal: PortalSite) -> None:
     assert page.status_code == 422
     assert 'id="owner-error"' in page.text
     assert portal.site.desk.orders == []  # type: ignore[attr-defined]
+
+
+def test_a_wrong_owner_and_a_broken_contract_are_told_at_once(portal: PortalSite) -> None:
+    visitor = portal.signed_in("owner")
+    broken = CONTRACT_TEXT.replace("kind: DataContract", "kind: Khac")
+    values = {"owner": "VN-TEST/GOV/KHAC", "contract": broken, "step": "check"}
+    page = visitor.send(PATH, values, files={"file": ("", b"")})
+    assert page.status_code == 422
+    assert 'id="owner-error"' in page.text
+    assert "kind" in words(page)
+    assert "Khac" in typed(page)

@@ -161,8 +161,10 @@ def read_bundle(content: bytes) -> Bundle:
         raise EvidenceMalformed(reason=f"over {LARGEST_BUNDLE} bytes")
     try:
         bundle = msgspec.json.decode(content, type=Bundle)
+    except msgspec.ValidationError as error:
+        raise EvidenceMalformed(reason="a part is missing, or of another kind") from error
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise EvidenceMalformed(reason=str(error)[:200]) from error
+        raise EvidenceMalformed(reason="not JSON") from error
     if bundle.format != FORMAT:
         raise EvidenceMalformed(reason="unknown format")
     return bundle

@@ -75,7 +75,7 @@ class Accounts:
 
         Raises AccountNameInvalid, AccountExists, PasswordWeak.
         """
-        if not _NAME.fullmatch(name):
+        if not is_account_name(name):
             raise AccountNameInvalid(name=name)
         given = password if password is not None else "" if subject else new_password()
         if given:
@@ -131,12 +131,16 @@ class Accounts:
 
     def change_password(self, account: Account, present: str, new: str) -> None:
         """Raises SignInRefused (the present one is wrong), SignInLocked, PasswordWeak."""
+        self.check_present(account, present)
+        check_password(new, account.name)
+        self.store.change(account.name, password=self._hash(new), must_change=False)
+
+    def check_present(self, account: Account, present: str) -> None:
+        """The account's own password once more. Raises SignInRefused, SignInLocked."""
         self._begin_attempt(account.name)
         if not account.password or not self._verify(account.password, present[:LONGEST_PASSWORD]):
             raise SignInRefused()
         self.store.forget_failures(account.name)
-        check_password(new, account.name)
-        self.store.change(account.name, password=self._hash(new), must_change=False)
 
     def reset_password(self, name: str) -> str:
         """Return a one-time password that must be changed at the next sign-in."""
@@ -197,6 +201,11 @@ class Accounts:
                 return self._hasher.verify(stored, _normal(password))
             except (VerificationError, InvalidHashError):
                 return False
+
+
+def is_account_name(name: str) -> bool:
+    """Whether an account may have this name, which is folded already."""
+    return _NAME.fullmatch(name) is not None
 
 
 def check_password(password: str, name: str) -> None:

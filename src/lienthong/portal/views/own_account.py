@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from lienthong.errors import PageForbidden, PasswordWeak, SignInLocked, SignInRefused
 from lienthong.portal.account_store import Account
+from lienthong.portal.accounts import check_password
 from lienthong.portal.totp import provisioning_uri
 from lienthong.portal.visit import Visit
 
@@ -28,15 +29,21 @@ def change_password(visit: Visit) -> Response:
             form.refuse(name, "form.wanted")
     if new and form.value("again") != new:
         form.refuse("again", "account.differ")
-    if form.good:
+    if new:
         try:
-            visit.site.accounts.change_password(account, present, new)
+            check_password(new, account.name)
+        except PasswordWeak as error:
+            form.refuse("new", "account.weak", **error.facts)
+    if present:
+        try:
+            if form.good:
+                visit.site.accounts.change_password(account, present, new)
+            else:  # all that is wrong is told at once
+                visit.site.accounts.check_present(account, present)
         except SignInRefused:
             form.refuse("present", "account.present_wrong")
         except SignInLocked as error:
             form.refuse("present", "sign_in.locked", **error.facts)
-        except PasswordWeak as error:
-            form.refuse("new", "account.weak", **error.facts)
     if not form.good:
         return show(visit)
     assert visit.session is not None

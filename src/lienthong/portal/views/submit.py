@@ -48,7 +48,8 @@ def send(visit: Visit) -> Response:
     owner = form.one_of("owner", [each for each, _ in owners(visit)])
     text = _text(visit)
     if not form.good:
-        return _shown(visit, text)
+        problems = contract_problems(_content(text)) if text.strip() else []
+        return _shown(visit, text, faults=_faults(visit, problems, text))
     review, problems = _review(visit, owner, text)
     if review is None or problems:
         form.refuse("contract", "submit.faults", number=len(problems))
@@ -83,9 +84,13 @@ def _text(visit: Visit) -> str:
         return visit.form.value("contract")
 
 
+def _content(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
 def _review(visit: Visit, owner: str, text: str) -> tuple[Review | None, list[ContractError]]:
     """The contract and what it changes; or all that is wrong with it."""
-    content = text.encode("utf-8", "surrogatepass")
+    content = _content(text)
     problems = contract_problems(content)
     if problems:
         return None, problems
@@ -131,7 +136,7 @@ def _order(owner: str, text: str, published: CatalogueEntry | None) -> dict[str,
 
 
 def _faults(visit: Visit, problems: list[ContractError], text: str) -> list[Fault]:
-    lines, content = text.splitlines(), text.encode("utf-8", "surrogatepass")
+    lines, content = text.splitlines(), _content(text)
     found = []
     for problem in problems:
         place = place_of(problem, content)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from lienthong.errors import AccountExists, AccountNameInvalid, LienthongError
-from lienthong.portal.accounts import folded_name
+from lienthong.errors import AccountExists, LienthongError
+from lienthong.portal.accounts import folded_name, is_account_name
 from lienthong.portal.roles import GRANTED, Role, roles_from
 from lienthong.portal.visit import Visit
 
@@ -21,6 +21,8 @@ def add(visit: Visit) -> Response:
     """A new account with a one-time password, which this answer alone shows."""
     form = visit.form
     name = folded_name(form.wanted("name", 64))
+    if name and not is_account_name(name):
+        form.refuse("name", "users.name_invalid")
     shown_name = form.wanted("shown_name", 200)
     roles = roles_from(form.chosen("roles", ROLE_NAMES))
     member = _member(visit)
@@ -30,8 +32,6 @@ def add(visit: Visit) -> Response:
             password = visit.site.accounts.add(name, shown_name, roles, member=member)
         except AccountExists:
             form.refuse("name", "users.name_taken")
-        except AccountNameInvalid:
-            form.refuse("name", "users.name_invalid")
     if not form.good:
         return all_of_them(visit)
     visit.audit("user.add", f"{name}: {' '.join(sorted(roles))} {member}".rstrip())
