@@ -29,10 +29,12 @@ from lienthong.catalogue.routes import PATH, catalogue_routes
 from lienthong.catalogue.service import CatalogueService
 from lienthong.catalogue.store import CatalogueStore
 from lienthong.catalogue.tables import open_catalogue
+from lienthong.contracts.drafting import LEGAL_BASIS_WANTED
 from lienthong.contracts.loading import load_contract
 from lienthong.errors import (
     EntryUnknown,
     InvalidPublication,
+    LegalBasisMissing,
     PublicationConflict,
     PublicationNotAccepted,
     PublicationOutdated,
@@ -45,6 +47,11 @@ SERVICE = "VN/GOV/G01/dancu/cong-dan"
 STRANGER, STRANGERS_NODE = "VN/GOV/H37", "VN/GOV/H37/n1"
 KEY = f"{OWNER}/vn-demo-cong-dan"
 CONTRACT = Path("src/lienthong/demo/contracts/cong-dan.odcs.yaml").read_bytes()
+
+
+UNNAMED_BASIS = CONTRACT.replace(
+    "Luật Căn cước 26/2023/QH15; Nghị định 47/2020/NĐ-CP".encode(), LEGAL_BASIS_WANTED.encode()
+)
 
 
 class World:
@@ -168,6 +175,13 @@ def test_a_withdrawn_dataset_is_not_found_and_keeps_its_history(world: World) ->
 def test_a_contract_without_a_service_is_published_by_its_owner(world: World) -> None:
     world.publish(service="")
     assert world.service.store.get(KEY).service == ""
+
+
+def test_a_proposed_contract_is_not_published_before_its_legal_basis_is_named(
+    world: World,
+) -> None:
+    with pytest.raises(LegalBasisMissing):
+        world.publish(UNNAMED_BASIS)
 
 
 # --- what is refused -----------------------------------------------------------------
@@ -331,6 +345,13 @@ def _more_failed_than_rules(world: World) -> object:
     return world.service.receive(msgspec.json.encode(value))
 
 
+def _legal_basis_still_to_be_named(world: World) -> object:
+    draft = draft_of(load_contract(CONTRACT), service=SERVICE)
+    draft = draft._replace(digest=sha256(UNNAMED_BASIS).hexdigest())
+    key = world.country.node_keys[NODE]
+    return world.service.receive(sign_publication(draft, NODE, key, world.clock(), UNNAMED_BASIS))
+
+
 def _no_json(world: World) -> object:
     return world.service.receive(b"\xff{")
 
@@ -356,6 +377,7 @@ INVALID: list[Attack] = [
     _unknown_member,
     _negative_records,
     _more_failed_than_rules,
+    _legal_basis_still_to_be_named,
     _no_json,
     _deep_nesting,
 ]

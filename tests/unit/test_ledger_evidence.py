@@ -247,7 +247,7 @@ def test_what_is_no_bundle_is_told_apart(nation: Nation) -> None:
     for nothing in (b"", b"{}", content[:-20], b"\xff" * 50):
         with pytest.raises(EvidenceMalformed):
             verify_evidence(nothing, nation.world.root)
-    for what, told in ((b"{}", "thiếu một phần"), (b"[[[", "không phải JSON")):
+    for what, told in ((b"{}", "thiếu một phần"), (b"{", "không phải JSON")):
         with pytest.raises(EvidenceMalformed) as caught:
             verify_evidence(what, nation.world.root)
         assert told in caught.value.message("vi")

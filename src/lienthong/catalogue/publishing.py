@@ -29,6 +29,7 @@ from msgspec import Meta
 
 from lienthong.catalogue.models import STATE_AGENCY, Act, Facts, Kept, Publication
 from lienthong.contracts.document import LARGEST_CONTRACT_BYTES
+from lienthong.contracts.drafting import LEGAL_BASIS_WANTED
 from lienthong.contracts.loading import load_contract
 from lienthong.contracts.models import Contract
 from lienthong.directory.canonical import canonical
@@ -39,6 +40,7 @@ from lienthong.errors import (
     IdentityError,
     InvalidIdentifier,
     InvalidPublication,
+    LegalBasisMissing,
     PublicationConflict,
     PublicationNotAccepted,
     PublicationOutdated,
@@ -89,7 +91,11 @@ class Checked(NamedTuple):
 def draft_of(
     contract: Contract, *, owner: str = "", service: str = "", facts: Facts | None = None
 ) -> Draft:
-    """Draft the publication of a contract: with its service, or of an owner without one."""
+    """Draft the publication of a contract: with its service, or of an owner without one.
+
+    Raises LegalBasisMissing for one that a command has proposed and nobody has completed.
+    """
+    _check_basis(contract)
     if service:
         owner = str(ServiceId.parse(service).provider.member)
     return Draft(
@@ -264,11 +270,18 @@ def _contract(envelope: _Envelope) -> Contract | None:
         raise InvalidPublication(reason="the contract does not have the signed digest")
     try:
         contract = load_contract(envelope.contract)
+        _check_basis(contract)
     except ContractError as error:
         raise InvalidPublication(reason=error) from error
     if (contract.id, contract.version) != (publication.contract_id, publication.version):
         raise InvalidPublication(reason="the contract has another id or version")
     return contract
+
+
+def _check_basis(contract: Contract) -> None:
+    """What ``contract new`` and ``infer`` put in its place is no legal basis."""
+    if LEGAL_BASIS_WANTED in contract.legal_basis:
+        raise LegalBasisMissing()
 
 
 def _check_first(publication: Publication) -> None:
